@@ -1,0 +1,1 @@
+"""A Polars + Parquet Hive-partitioned lakehouse writer."""

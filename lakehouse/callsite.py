@@ -1,0 +1,44 @@
+"""Whose line this is: the first frame outside the library, so that an error about a definition can name its place.
+
+Knows which frames are the library's own. Knows nothing of lakes.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["CallSite", "caller", "is_own_frame"]
+
+_PACKAGE = str(Path(__file__).parent)
+_EXAMPLES = str(Path(__file__).parent / "examples")
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """A line of somebody's source file; shown as ``lakefile.py:9``."""
+
+    filename: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{Path(self.filename).name}:{self.line}"
+
+
+def is_own_frame(filename: str) -> bool:
+    """Whether a frame of this file belongs to the library (its examples are user code, made to be copied)."""
+    return (filename.startswith(_PACKAGE) and not filename.startswith(_EXAMPLES)) or filename.startswith(
+        "<"
+    )  # dataclasses' generated ``__init__`` and importlib's frames
+
+
+def caller() -> CallSite:
+    """The nearest frame up the stack that is not the library's own."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  inspect.stack() reads every source file on the way
+    while frame is not None and is_own_frame(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return CallSite("<unknown>", 0)
+    return CallSite(frame.f_code.co_filename, frame.f_lineno)

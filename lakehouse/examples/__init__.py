@@ -1,0 +1,1 @@
+"""Lakes to read and to copy."""
