@@ -1,4 +1,4 @@
-"""Whose line this is: the first frame outside the library, so that an error about a definition can name its place.
+"""Whose line this is: the first frame outside the library, so that a definition's error can name its place.
 
 Knows which frames are the library's own. Knows nothing of lakes.
 """

@@ -55,6 +55,17 @@ class LakeError(Exception):
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
+    def to_json(self) -> dict[str, Any]:
+        """The error for machines, and for the log."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "details": list(self.details),
+            "help": self.help,
+            "context": self.context,
+            "exit_code": self.exit_code,
+        }
+
     def lines(self) -> list[str]:
         """The message, the details and the help, as they are shown under ``error[code]:``."""
         shown = [self.message, *(f"  {line}" for line in self.details)]

@@ -1,0 +1,248 @@
+"""One try at a set of partitions of one asset: computed together or key by key, staged, audited, not yet published.
+
+Knows when a batch has to be taken apart, and whether sources held still meanwhile. Refuses to publish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from lakehouse.assets import Asset, Source
+from lakehouse.disk import digest_file
+from lakehouse.errors import AuditError, ComputeError, SourceError, StorageError
+from lakehouse.outcome import Reporter
+from lakehouse.plan import Step
+from lakehouse.publish import Staged
+from lakehouse.records import Input, Materialization, Schema
+from lakehouse.staging import Run
+from lakehouse.survey import Survey
+from lakehouse.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from lakehouse.compute import Batch, Work
+
+__all__ = ["Attempt", "Portion"]
+
+_COMMIT_KEYS: Final = 256
+_COMMIT_TIME: Final = timedelta(seconds=2)
+_NOT_SEPARABLE: Final = (
+    "made key by key: together with others, {key} has other rows than alone; to make all in one pass, rank and "
+    "limit within each partition (.over({column})), or say so with a parameter named `partition`"
+)
+
+Inputs = Mapping[str, Mapping[str, Input]]
+
+
+@dataclass(slots=True)
+class Portion:
+    """What is worth a commit: staged partitions, and attempts that failed."""
+
+    began: datetime
+    staged: list[Staged] = field(default_factory=list)
+    failures: list[Materialization] = field(default_factory=list)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it is large or old enough: a killed backfill keeps what was committed."""
+        return len(self.staged) + len(self.failures) >= _COMMIT_KEYS or now - self.began >= _COMMIT_TIME
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """Makes partitions of one asset.
+
+    Attributes:
+        asset: whose partitions are made.
+        steps: which, by key.
+        survey: the lake as it is.
+        run: whose folder is used.
+        reporter: gives the records their form.
+        may_change: whether the schema may be another than the contract.
+        fail_fast: whether to stop at the first failure.
+        in_memory_bytes: inputs up to this size are split in memory; None: the default.
+        schema: the contract under which the staged files are written; None before anything was computed.
+        notes: what a reader of the results should know.
+        latest: the latest time in each time column that was read.
+    """
+
+    asset: Asset
+    steps: Mapping[str, Step]
+    survey: Survey
+    run: Run
+    reporter: Reporter
+    may_change: bool
+    fail_fast: bool
+    in_memory_bytes: int | None
+    schema: Schema | None = None
+    notes: list[str] = field(default_factory=list)
+    latest: dict[str, str] = field(default_factory=dict)
+
+    def portions(self) -> Iterator[Portion]:
+        """The work, portion by portion; each is to be published before the next is asked for.
+
+        Raises:
+            StorageError: the disk is at fault; what was yielded before stands.
+        """
+        portion = Portion(self._now())
+        for staged in self._all():
+            if isinstance(staged, Staged):
+                portion.staged.append(staged)
+            else:
+                portion.failures.append(staged)
+            if portion.is_due(self._now()):
+                yield portion
+                portion = Portion(self._now())
+            if self.fail_fast and not isinstance(staged, Staged):
+                break
+        if portion.staged or portion.failures:
+            yield portion
+
+    def _now(self) -> datetime:
+        return self.reporter.clock()
+
+    @property
+    def _verdicts(self) -> Verdicts:
+        return Verdicts(self.survey.disk, self.asset.name)
+
+    @property
+    def _code(self) -> str:
+        return self.survey.code(self.asset).digest
+
+    def _all(self) -> Iterator[Staged | Materialization]:
+        keys, began = list(self.steps), self._now()
+        try:
+            together = None if self._is_taken_apart(keys) else self._together(keys)
+        except (SourceError, ComputeError, AuditError) as error:
+            # A source at fault is at fault for every key; a batch of one has nothing to be taken apart.
+            if not isinstance(error, SourceError) and len(keys) > 1:
+                together = None
+            else:
+                yield from (self.reporter.failed(self.steps[key], error, started=began) for key in keys)
+                return
+        if together is not None:
+            batch, inputs = together
+            for key in keys:
+                yield self._stage(key, batch, inputs[key], began)
+            return
+        for key in keys:
+            yield self._alone(key)
+
+    def _is_taken_apart(self, keys: Sequence[str]) -> bool:
+        """Whether the keys are made one by one from the start."""
+        if self.asset.is_per_key:
+            return True
+        kept = self._verdicts.get("separable", self._code)
+        if len(keys) > 1 and kept not in (None, True):
+            self._note_not_separable(str(kept))
+            return True
+        return False
+
+    def _note_not_separable(self, key: str) -> None:
+        self.notes.append(_NOT_SEPARABLE.format(key=key, column=f'"{self.asset.partitions.columns[0]}"'))
+
+    def _together(self, keys: Sequence[str]) -> tuple[Batch, Inputs] | None:
+        """The whole batch in one pass; None where the function does not give each partition its own rows."""
+        from lakehouse.compute import NotSeparableError, compute_together
+
+        probe = len(keys) > 1 and self._verdicts.get("separable", self._code) is None
+        try:
+            made = self._steady(keys, lambda work: compute_together(work, keys, probe=probe))
+        except NotSeparableError as error:
+            self._verdicts.keep("separable", self._code, error.args[0])
+            self._note_not_separable(error.args[0])
+            return None
+        if probe:
+            self._verdicts.keep("separable", self._code, True)  # noqa: FBT003  the verdict itself
+        return made
+
+    def _alone(self, key: str) -> Staged | Materialization:
+        from lakehouse.compute import compute_alone
+
+        began = self._now()
+        try:
+            batch, inputs = self._steady([key], lambda work: compute_alone(work, key))
+        except (SourceError, ComputeError, AuditError) as error:
+            return self.reporter.failed(self.steps[key], error, started=began)
+        return self._stage(key, batch, inputs[key], began)
+
+    def _steady(self, keys: Sequence[str], compute: Callable[[Work], Batch]) -> tuple[Batch, Inputs]:
+        """What was computed, and the versions of what it was computed from.
+
+        Sources are looked at before and after. Where one changed meanwhile it is computed once more; where it
+        changed again, its version is recorded as unknown, which never counts as unchanged.
+        """
+        before = {key: self.survey.inputs(self.asset, key) for key in keys}
+        for _ in range(2):
+            batch = compute(self._work())
+            sources = [node.name for node in self.survey.graph.inputs(self.asset.name) if isinstance(node, Source)]
+            for name in sources:
+                self.survey.source(name, again=True)
+            after = {key: self.survey.inputs(self.asset, key) for key in keys}
+            if after == before:
+                return batch, after
+            before, old = after, before
+        changed = {name for key in keys for name in after[key] if after[key][name] != old[key][name]}
+        unknown = Input(kind="source", version=None)
+        return batch, {
+            key: {name: unknown if name in changed else found for name, found in inputs.items()}
+            for key, inputs in after.items()
+        }
+
+    def _work(self) -> Work:
+        from lakehouse.compute import IN_MEMORY_BYTES, Work
+        from lakehouse.frames import Frames
+
+        nodes = self.survey.graph.inputs(self.asset.name)
+        frames = Frames(
+            graph=self.survey.graph,
+            asset=self.asset,
+            sources={node.name: self.survey.source(node.name) for node in nodes if isinstance(node, Source)},
+            upstream={node.name: self.survey.fold(node.name) for node in nodes if isinstance(node, Asset)},
+            root=self.survey.disk.root,
+            spool=lambda: self.run.spare("spool"),
+        )
+        return Work(
+            asset=self.asset,
+            frames=frames,
+            contract=self.survey.fold(self.asset.name).schema,
+            may_change=self.may_change,
+            verdicts=self._verdicts,
+            code=self._code,
+            on_facts=self._take_facts,
+            spool=lambda: self.run.spare("spool"),
+            in_memory_bytes=IN_MEMORY_BYTES if self.in_memory_bytes is None else self.in_memory_bytes,
+        )
+
+    def _take_facts(self, notes: Sequence[str], latest: Mapping[str, str]) -> None:
+        self.notes += [note for note in notes if note not in self.notes]
+        self.latest.update(latest)
+
+    def _stage(
+        self, key: str, batch: Batch, inputs: Mapping[str, Input], began: datetime
+    ) -> Staged | Materialization:
+        """Write one partition into the run's folder, open it again, and take its digest."""
+        from lakehouse.audit import require_staged, same_rows
+        from lakehouse.compute import writer
+
+        part, path = batch.parts.pop(key), self.run.spare("part")
+        self.schema = batch.schema
+        try:
+            part.write(path, batch.order)
+            require_staged(path, batch.schema, part.row_count)
+        except (StorageError, ComputeError, AuditError) as error:
+            if isinstance(error, StorageError):
+                raise
+            return self.reporter.failed(self.steps[key], error, started=began)
+        record = self.reporter.blank(self.steps[key], started=began).with_(
+            schema=batch.schema, code=self._code, inputs=dict(inputs)
+        )
+        return Staged(
+            file=path,
+            digest=digest_file(path),
+            row_count=part.row_count,
+            writer=writer(),
+            record=record,
+            same_rows=lambda version: same_rows(path, self.survey.disk.path(version.path)),
+        )

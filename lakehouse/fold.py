@@ -1,0 +1,196 @@
+"""What a log adds up to: the state of each key at one position, and the checkpoint that spares reading it again.
+
+Knows how commits follow on each other. Refuses to read files or clocks: commits come in, states come out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Self
+
+from lakehouse.records import (
+    FORMAT,
+    Commit,
+    Materialization,
+    Provenance,
+    Schema,
+    Version,
+    from_instant,
+    to_instant,
+)
+
+__all__ = ["Fold", "KeyState", "Superseded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A version that is no longer current and whose bytes are still kept.
+
+    Attributes:
+        version: the bytes.
+        since: the instant of the commit that superseded it.
+    """
+
+    version: Version
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """What the log says of one key.
+
+    Attributes:
+        commit: the number of the commit that named its current version (the key's *base*); 0 before the first.
+        current: the newest record that names a version; None where there is none.
+        attempt: the newest record, where it failed or was blocked after `current`.
+        attempt_commit: the number of that attempt's commit.
+        superseded: kept versions, oldest first.
+    """
+
+    commit: int = 0
+    current: Materialization | None = None
+    attempt: Materialization | None = None
+    attempt_commit: int = 0
+    superseded: tuple[Superseded, ...] = ()
+
+    @property
+    def version(self) -> Version | None:
+        """The bytes that the key has now."""
+        return self.current.version if self.current else None
+
+    def after(self, commit: Commit, record: Materialization) -> KeyState:
+        """The state once the commit's record of this key is added."""
+        if record.result in ("failed", "blocked"):
+            return replace(self, attempt=record, attempt_commit=commit.number)
+        gone = {version.path for version in record.dropped}
+        if record.version is not None:
+            gone.add(record.version.path)
+        leaving = [version for version in (record.displaced, self.version) if version is not None]
+        kept = [*self.superseded, *(Superseded(version, commit.time) for version in leaving)]
+        return KeyState(
+            commit=commit.number,
+            current=record if record.version is not None else None,
+            superseded=tuple(item for item in kept if item.version.path not in gone),
+        )
+
+
+@dataclass(slots=True)
+class Fold:
+    """The state of an asset at one position of its log.
+
+    Attributes:
+        asset: the asset's name.
+        number: the last commit added; 0 for an empty log.
+        digest: SHA-256 of that commit's file; None for an empty log.
+        time: its instant; None for an empty log.
+        schema: the contract; None before anything was made.
+        partitions: what the keys mean, as the last commit said it.
+        keys: the state of each key that the log speaks of.
+    """
+
+    asset: str
+    number: int = 0
+    digest: str | None = None
+    time: datetime | None = None
+    schema: Schema | None = None
+    partitions: Mapping[str, str] = field(default_factory=dict)
+    keys: dict[str, KeyState] = field(default_factory=dict)
+    _shared: dict[int, Provenance] = field(default_factory=dict)
+
+    def key(self, key: str) -> KeyState:
+        """The state of one key; that of a key never made, where the log does not speak of it."""
+        return self.keys.get(key, KeyState())
+
+    def add(self, commit: Commit, digest: str) -> None:
+        """Go one commit further.
+
+        Raises:
+            ValueError: where the commit does not follow on this position.
+        """
+        if commit.asset != self.asset or commit.number != self.number + 1 or commit.previous != self.digest:
+            raise ValueError(f"commit {commit.number} does not follow on commit {self.number}")
+        for record in commit.records:
+            self.keys[record.key] = self.key(record.key).after(commit, record)
+        self.number, self.digest, self.time = commit.number, digest, commit.time
+        self.schema = commit.shared.schema or self.schema
+        self.partitions = commit.shared.partitions
+        self._shared[commit.number] = commit.shared
+
+    def code_parts(self, key: str) -> Mapping[str, str]:
+        """Each function, view and declaration that the key's current version was made of."""
+        shared = self._shared.get(self.key(key).commit)
+        return shared.code_parts if shared else {}
+
+    def to_checkpoint(self) -> bytes:
+        """The whole state as bytes, for a cache: `from_checkpoint` reads it again."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "asset": self.asset,
+                "number": self.number,
+                "digest": self.digest,
+                "time": self.time and from_instant(self.time),
+                "schema": self.schema,
+                "partitions": dict(self.partitions),
+                "keys": {key: _dump_key(state) for key, state in self.keys.items()},
+                "shared": self._dump_shared(),
+            },
+            ensure_ascii=False,
+        ).encode()
+
+    def _dump_shared(self) -> dict[str, Any]:
+        """What the commits share, for those commits only that some key still refers to."""
+        used = {number for state in self.keys.values() for number in (state.commit, state.attempt_commit)}
+        return {str(number): self._shared[number].to_json() for number in sorted(used) if number}
+
+    @classmethod
+    def from_checkpoint(cls, data: bytes) -> Self:
+        """Read what `to_checkpoint` gave.
+
+        Raises:
+            ValueError, KeyError, TypeError: where the bytes are no checkpoint of this release.
+        """
+        content = json.loads(data)
+        if content["format"] != FORMAT:
+            raise ValueError("a checkpoint of another release")
+        shared = {int(number): Provenance.from_json(item) for number, item in content["shared"].items()}
+        asset = content["asset"]
+        fold = cls(
+            asset=asset,
+            number=content["number"],
+            digest=content["digest"],
+            time=to_instant(content["time"]) if content["time"] else None,
+            schema=content["schema"] and tuple((name, kind) for name, kind in content["schema"]),
+            partitions=content["partitions"],
+        )
+        fold._shared = shared
+        fold.keys = {key: _load_key(item, asset, shared) for key, item in content["keys"].items()}
+        return fold
+
+
+def _dump_key(state: KeyState) -> dict[str, Any]:
+    return {
+        "commit": state.commit,
+        "current": state.current and state.current.to_record(),
+        "attempt_commit": state.attempt_commit,
+        "attempt": state.attempt and state.attempt.to_record(),
+        "superseded": [[item.version.to_json(), from_instant(item.since)] for item in state.superseded],
+    }
+
+
+def _load_key(item: Mapping[str, Any], asset: str, shared: Mapping[int, Provenance]) -> KeyState:
+    def load(record: Mapping[str, Any] | None, commit: int) -> Materialization | None:
+        return Materialization.from_record(record, asset=asset, shared=shared[commit]) if record else None
+
+    return KeyState(
+        commit=item["commit"],
+        current=load(item["current"], item["commit"]),
+        attempt=load(item["attempt"], item["attempt_commit"]),
+        attempt_commit=item["attempt_commit"],
+        superseded=tuple(
+            Superseded(Version.from_json(version), to_instant(since)) for version, since in item["superseded"]
+        ),
+    )

@@ -1,0 +1,173 @@
+"""What an asset's function is given: one LazyFrame an upstream, with just the rows of the requested keys.
+
+Knows time columns, windows, and published files. Refuses to run a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from lakehouse.assets import Asset, Source, View
+from lakehouse.calls import call, to_frame
+from lakehouse.dtypes import parse_type
+from lakehouse.errors import DefinitionError
+from lakehouse.fold import Fold
+from lakehouse.graph import Graph
+from lakehouse.partitions import Monthly
+from lakehouse.sources import SourceNow, scan
+
+__all__ = ["Frames", "edge", "limit", "published"]
+
+_EPOCH: Final = date(1970, 1, 1)
+_MAX_SPANS: Final = 8  # more intervals than this cost more as a filter than the rows between them
+_CASTS: Final = {
+    pl.String: 'str.to_date("%Y-%m-%d")',
+    pl.Int64: 'cast(pl.Datetime("ms")), if it counts milliseconds',
+    pl.Int32: "cast(pl.Date), if it counts days",
+}
+
+
+@dataclass(slots=True)
+class Frames:
+    """Builds the frames of one asset.
+
+    Attributes:
+        graph: who reads what.
+        asset: whose function is to be called.
+        sources: the sources that it is made of, as they are now.
+        upstream: the upstream assets, each at the position of its log that is read.
+        root: the lake's root.
+        spool: gives a path for results that are not Polars' own.
+    """
+
+    graph: Graph
+    asset: Asset
+    sources: Mapping[str, SourceNow]
+    upstream: Mapping[str, Fold]
+    root: Path
+    spool: Callable[[], Path]
+    _scans: dict[str, pl.LazyFrame] = field(default_factory=dict)
+
+    def arguments(self, keys: Sequence[str]) -> dict[str, pl.LazyFrame]:
+        """The function's arguments by name, for these keys."""
+        return {name: self._argument(name, keys) for name in self.asset.reads}
+
+    def whole(self, name: str) -> pl.LazyFrame:
+        """A thing as it is, all of it: how views see what they read."""
+        if name not in self._scans:
+            node = self.graph.node(name)
+            if isinstance(node, Source):
+                self._scans[name] = scan(self.sources[name])
+            elif isinstance(node, View):
+                arguments = {below: self.whole(below) for below in node.reads}
+                self._scans[name] = to_frame(call(node.function, arguments, name=name), name=name, spool=self.spool)
+            else:
+                self._scans[name] = published(self.root, node, self.upstream[name], list(self.upstream[name].keys))
+        return self._scans[name]
+
+    def timed(self) -> list[tuple[str, str]]:
+        """The things whose rows are limited to the requested windows, each with its time column."""
+        nodes = [self.graph.node(name) for name in self.asset.reads]
+        return [(node.name, node.time) for node in nodes if not isinstance(node, Asset) and node.time]
+
+    def _argument(self, name: str, keys: Sequence[str]) -> pl.LazyFrame:
+        node = self.graph.node(name)
+        if isinstance(node, Asset):
+            return published(self.root, node, self.upstream[name], keys)
+        frame = self.whole(name)
+        return limit(frame, node.time, self.asset.partitions, keys, of=name) if node.time else frame
+
+
+def limit(frame: pl.LazyFrame, time: str, partitions: Monthly, keys: Sequence[str], *, of: str) -> pl.LazyFrame:
+    """The rows whose time lies in the windows of these keys, with the key in the partition column.
+
+    Dates and naive times are wall clock in the definition's time zone; aware ones are converted to it. The
+    windows' own filter comes first, as a plain comparison that Polars pushes down into the scan.
+
+    Raises:
+        DefinitionError: the column is missing, or is no date or time; with the cast that helps.
+    """
+    dtype = frame.collect_schema().get(time)
+    if not (dtype == pl.Date or isinstance(dtype, pl.Datetime)):
+        if dtype is None:
+            raise DefinitionError(f"{of!r} has no column {time!r}, which its time= names")
+        cure = _CASTS.get(type(dtype), "cast(pl.Date)")
+        raise DefinitionError(
+            f"{of}.{time} is {dtype}, not a date or time", help=f'cast it in a view: pl.col("{time}").{cure}'
+        )
+    spans = _spans(partitions, keys)
+    column = pl.col(time)
+    inside = [(column >= edge(start, dtype)) & (column < edge(end, dtype)) for start, end in _few(spans)]
+    local = column.dt.convert_time_zone(partitions.timezone) if getattr(dtype, "time_zone", None) else column
+    day = local if dtype == pl.Date else local.dt.date()
+    first, days = _days(partitions, keys, spans)
+    key = pl.lit(days).gather(day.cast(pl.Int32) - (first - _EPOCH).days)
+    limited = frame.filter(reduce(or_, inside))
+    limited = limited.with_columns(key.alias(partitions.column))
+    return limited if len(inside) == len(spans) else limited.filter(pl.col(partitions.column).is_not_null())
+
+
+def _spans(partitions: Monthly, keys: Sequence[str]) -> list[tuple[datetime, datetime]]:
+    """The keys' windows, those that touch made one, in time order."""
+    spans: list[tuple[datetime, datetime]] = []
+    for key in sorted(keys, key=partitions.index):
+        window = partitions.window(key)
+        if spans and spans[-1][1] == window.start:
+            spans[-1] = (spans[-1][0], window.end)
+        else:
+            spans.append((window.start, window.end))
+    return spans
+
+
+def _few(spans: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    return spans if len(spans) <= _MAX_SPANS else [(spans[0][0], spans[-1][1])]
+
+
+def edge(instant: datetime, dtype: pl.DataType) -> pl.Expr:
+    """A window's edge as the column would write it."""
+    if dtype == pl.Date:
+        return pl.lit(instant.date())
+    assert isinstance(dtype, pl.Datetime)  # noqa: S101  the caller has looked
+    if dtype.time_zone is None:
+        return pl.lit(instant.replace(tzinfo=None)).cast(pl.Datetime(dtype.time_unit))
+    return pl.lit(instant).dt.convert_time_zone(dtype.time_zone).dt.cast_time_unit(dtype.time_unit)
+
+
+def _days(
+    partitions: Monthly, keys: Sequence[str], spans: Sequence[tuple[datetime, datetime]]
+) -> tuple[date, pl.Series]:
+    """The key of each day from the first span's start to the last one's end; null for days between."""
+    first, last = spans[0][0].date(), spans[-1][1].date()
+    wanted = set(keys)
+    of_day = (partitions.key_of(first + timedelta(number)) for number in range((last - first).days))
+    return first, pl.Series([key if key in wanted else None for key in of_day], dtype=pl.String)
+
+
+def published(root: Path, asset: Asset, fold: Fold, keys: Sequence[str]) -> pl.LazyFrame:
+    """The published rows of these keys at the log position of ``fold``; keys that were never made have none.
+
+    Columns: the contract's, then the partition columns as String.
+    """
+    columns = asset.partitions.columns
+    contract = {name: parse_type(kind) for name, kind in fold.schema or ()}
+    names = [*contract, *columns]
+    versions = [version for key in keys if (version := fold.key(key).version) is not None]
+    if not versions:
+        return pl.LazyFrame(schema={**contract, **dict.fromkeys(columns, pl.String)})
+    # A key=value folder above the lake would be read as a column of each file: name it, then leave it out.
+    above = {part.partition("=")[0] for part in root.parts if "=" in part}
+    frame = pl.scan_parquet(
+        [root / version.path for version in versions],
+        hive_partitioning=True,
+        hive_schema=dict.fromkeys([*sorted(above - set(columns)), *columns], pl.String),
+        glob=False,
+    )
+    return frame.select(names)

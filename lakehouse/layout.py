@@ -1,0 +1,126 @@
+"""Where things lie under a lake's root: names and key values to paths and back, as text.
+
+Knows the two trees (what readers scan, and ``.lake``) and how Hive escapes a value. Refuses to touch the disk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lakehouse.errors import DefinitionError, PartitionKeyError
+
+__all__ = [
+    "BOOKKEEPING",
+    "PART_FILE",
+    "cache_folder",
+    "escape",
+    "hive_file",
+    "hive_folder",
+    "log_folder",
+    "partition_path",
+    "require_asset_name",
+    "require_key_value",
+    "staging_folder",
+    "unescape",
+    "version_folder",
+    "versions_folder",
+]
+
+BOOKKEEPING = ".lake"
+PART_FILE = "part.parquet"
+
+# What Hive's own escapePathName escapes. Everything else, non-ASCII included, stays as raw UTF-8: Spark decodes
+# %XX byte by byte, so an escaped "é" would come back as two characters.
+_UNSAFE = re.compile(r"""["#%'*/:=?\\{\[\]^\x00-\x1f\x7f]""")
+_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
+_NULL_LIKE = frozenset({"", ".", "..", "__HIVE_DEFAULT_PARTITION__"})
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_NAME_BYTES = 255  # what ext4, xfs, btrfs, APFS and NTFS let one path component hold
+
+
+def escape(value: str) -> str:
+    """A key value as it stands in a folder's name.
+
+    >>> escape("a/b é=1")
+    'a%2Fb é%3D1'
+    """
+    return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", value)
+
+
+def unescape(text: str) -> str:
+    """The key value that a folder's name holds; ``unescape(escape(x)) == x``."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+
+
+def require_asset_name(name: str) -> str:
+    """The name itself; it becomes a folder and an SQL view, so it is plain lower-case ASCII.
+
+    Raises:
+        DefinitionError: for any other name.
+    """
+    if not _NAME.fullmatch(name) or len(name) > _NAME_BYTES:
+        raise DefinitionError(
+            f"{name!r} cannot be a name",
+            help="a name is lower-case letters, digits and _, starting with a letter: monthly_orders",
+        )
+    return name
+
+
+def require_key_value(column: str, value: str) -> str:
+    """The value itself, if readers of Hive folders give it back as it is.
+
+    Raises:
+        PartitionKeyError: for null-like values and for names that no file system can hold.
+    """
+    if value in _NULL_LIKE:
+        raise PartitionKeyError(f"{value!r} cannot be a value of {column}: readers take it for no value at all")
+    if len(f"{column}={escape(value)}".encode()) > _NAME_BYTES:
+        raise PartitionKeyError(f"a value of {column} is too long for a folder's name: {value[:40]!r}…")
+    return value
+
+
+def partition_path(columns: Sequence[str], values: Sequence[str]) -> str:
+    """The Hive folders of one key: ``region=eu/partition_date=2018-02``; empty without columns."""
+    return "/".join(
+        f"{column}={escape(require_key_value(column, value))}" for column, value in zip(columns, values, strict=True)
+    )
+
+
+def _join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
+
+
+def hive_folder(asset: str, partition: str) -> str:
+    """Where one partition of an asset lies, relative to the root."""
+    return _join(asset, partition)
+
+
+def hive_file(asset: str, partition: str) -> str:
+    """The one file of a partition: ``monthly_orders/partition_date=2018-02/part.parquet``."""
+    return _join(asset, partition, PART_FILE)
+
+
+def versions_folder(asset: str) -> str:
+    """The folder of an asset's kept versions (of all assets': ""), keyed like the Hive tree so that readers prune."""
+    return _join(BOOKKEEPING, "versions", asset)
+
+
+def version_folder(asset: str, partition: str) -> str:
+    """The folder of the kept versions of one partition."""
+    return _join(versions_folder(asset), partition)
+
+
+def log_folder(asset: str) -> str:
+    """The folder of an asset's commits."""
+    return _join(BOOKKEEPING, "log", asset)
+
+
+def staging_folder() -> str:
+    """The folder of the runs' unseen work."""
+    return _join(BOOKKEEPING, "staging")
+
+
+def cache_folder() -> str:
+    """The folder of what can be computed again."""
+    return _join(BOOKKEEPING, "cache")

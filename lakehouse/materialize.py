@@ -1,0 +1,222 @@
+"""A plan carried out: attempt and publish, asset after asset, each partition with its own result.
+
+Knows the order of things, and what one failure leaves standing. Refuses to know how any of them is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from lakehouse import layout
+from lakehouse.assets import Asset
+from lakehouse.attempt import Attempt
+from lakehouse.disk import storage_errors
+from lakehouse.errors import ComputeError, LakeError, StorageError
+from lakehouse.fold import Fold
+from lakehouse.outcome import Event, Outcome, Reporter
+from lakehouse.plan import Plan, Step
+from lakehouse.projection import Projection, project
+from lakehouse.publish import Published, Publisher, Retention, forget_versions
+from lakehouse.records import Provenance
+from lakehouse.staging import Run, open_run, sweep
+from lakehouse.survey import Survey
+
+__all__ = ["Settings", "materialize"]
+
+_RACES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run goes about it.
+
+    Attributes:
+        retention: which superseded versions are kept.
+        force: whether what is fresh is made again, and files that somebody else made are replaced.
+        allow_schema_change: whether the contract may change.
+        fail_fast: whether the first failure ends the run.
+        by: user, host and command, for the log.
+        clock: tells the time.
+        in_memory_bytes: inputs up to this size are split in memory; None: the default.
+    """
+
+    retention: Retention
+    force: bool
+    allow_schema_change: bool
+    fail_fast: bool
+    by: Mapping[str, str]
+    clock: Callable[[], datetime]
+    in_memory_bytes: int | None = None
+
+
+def materialize(survey: Survey, plan: Plan, settings: Settings, on_event: Callable[[Event], None]) -> Outcome:
+    """Carry out a plan.
+
+    Each partition is published or left as it was; one that fails stops nothing but what is made of it. Without
+    anything to make, nothing is written.
+
+    Raises:
+        StorageError: nothing could be begun. Once begun, it is the outcome's ``error``.
+    """
+    outcome = Outcome("")
+    reporter = Reporter(graph=survey.graph, outcome=outcome, clock=settings.clock, on_event=on_event)
+    if not plan.to_make and not any(survey.is_behind(asset) for asset in plan.assets()):
+        for step in plan.steps:
+            reporter.finish(step, reporter.kept(step))
+        reporter.close(plan.steps)
+        return outcome
+    with storage_errors(survey.disk.root, "preparing the run"), open_run(survey.disk, settings.clock()) as run:
+        outcome.run = run.id
+        sweep(survey.disk, lambda dead: forget_versions(survey.disk, dead))
+        try:
+            for name in plan.assets():
+                asset = survey.graph.asset(name)
+                _AssetRun(survey=survey, asset=asset, settings=settings, reporter=reporter, run=run).make(
+                    plan.of(name)
+                )
+                if settings.fail_fast and reporter.has_failed():
+                    break
+        except StorageError as error:
+            outcome.error = error
+        finally:
+            reporter.close(plan.steps)
+    survey.keep_digests()
+    return outcome
+
+
+@dataclass(slots=True, kw_only=True)
+class _AssetRun:
+    """The part of a run that makes one asset."""
+
+    survey: Survey
+    asset: Asset
+    settings: Settings
+    reporter: Reporter
+    run: Run
+
+    def make(self, steps: Sequence[Step]) -> None:
+        """Make the partitions, planning again those that another run changed meanwhile."""
+        if self.survey.is_behind(self.asset.name):
+            with storage_errors(self.survey.disk.root, "projecting"):
+                projection, fold = project(self.survey.log(self.asset.name), self.run)
+            self._take(fold, projection)
+        pending = list(steps)
+        for race in range(_RACES + 1):
+            due = [step for step in pending if self._is_due(step, is_retry=race > 0)]
+            if not due:
+                return
+            if race == _RACES:
+                self._give_up(due)
+                return
+            lost = self._attempt(due)
+            pending = [
+                replace(step, state=self.survey.state(self.asset, step.key)) for step in due if step.key in lost
+            ]
+
+    def _give_up(self, steps: Sequence[Step]) -> None:
+        error = ComputeError(
+            f"{self.asset.name}: other runs changed the partition {_RACES} times while it was made",
+            code="race-lost",
+            help="run the same command again",
+        )
+        for step in steps:
+            self.reporter.finish(step, self.reporter.failed(step, error))
+
+    def _is_due(self, step: Step, *, is_retry: bool) -> bool:
+        """Whether a step computes something, now that its upstreams are made; one that does not is finished."""
+        state = self.survey.state(self.asset, step.key)
+        if step.action == "make" and (blocked := self._blocked_upstream(step.key)) is not None:
+            self.reporter.finish(step, self.reporter.failed(step, blocked))
+            return False
+        is_forced = self.settings.force and not is_retry
+        if step.action == "refuse" or (state.status == "fresh" and not state.is_failed and not is_forced):
+            self.reporter.finish(step, self.reporter.kept(replace(step, state=state)))
+            return False
+        return True
+
+    def _blocked_upstream(self, key: str) -> LakeError | None:
+        """Why a key cannot be made: a partition that it reads failed in this run, or was never made."""
+        for name in self.survey.graph.upstream_assets(self.asset.name):
+            for upper in self.survey.upstream_keys(self.asset, self.survey.graph.asset(name), key):
+                result = self.reporter.result(name, upper)
+                if result is not None and not result.is_ok:
+                    return ComputeError(f"upstream {name} {upper} failed", code="upstream-failed")
+                if self.survey.fold(name).key(upper).version is None:
+                    return ComputeError(f"upstream {name} {upper} is missing", code="upstream-missing")
+        return None
+
+    def _attempt(self, steps: Sequence[Step]) -> set[str]:
+        """Compute and publish; the keys that another run changed meanwhile."""
+        by_key = {step.key: step for step in steps}
+        attempt = Attempt(
+            asset=self.asset,
+            steps=by_key,
+            survey=self.survey,
+            run=self.run,
+            reporter=self.reporter,
+            may_change=self.settings.allow_schema_change,
+            fail_fast=self.settings.fail_fast,
+            in_memory_bytes=self.settings.in_memory_bytes,
+        )
+        fold = self.survey.fold(self.asset.name)
+        publisher = Publisher(
+            log=self.survey.log(self.asset.name),
+            run=self.run,
+            retention=self.settings.retention,
+            clock=self.settings.clock,
+            unrecorded="replace" if self.settings.force else "refuse",
+            fold=fold,
+            contract=fold.schema,
+        )
+        for step in steps:
+            self.reporter.start(step)
+        lost: set[str] = set()
+        for portion in attempt.portions():
+            published = publisher.publish(portion.staged, portion.failures, self._shared(attempt, publisher.fold))
+            self._report(published, by_key)
+            lost.update(published.lost)
+            self._take(publisher.fold, published.projection)
+        for note in attempt.notes:
+            self.reporter.outcome.note(self.asset.name, note)
+        self.reporter.outcome.latest[self.asset.name] = attempt.latest
+        return lost
+
+    def _shared(self, attempt: Attempt, fold: Fold) -> Provenance:
+        code = self.survey.code(self.asset)
+        return Provenance(
+            run=self.run.id,
+            code=code.digest,
+            code_parts=code.parts,
+            schema=attempt.schema or fold.schema,
+            partitions=self.asset.partitions.describe(),
+            by=self.settings.by,
+        )
+
+    def _report(self, published: Published, steps: Mapping[str, Step]) -> None:
+        for record in published.records:
+            self.reporter.finish(steps[record.key], record)
+
+    def _take(self, fold: Fold, projection: Projection | None) -> None:
+        """Go on from a later position of the log.
+
+        Raises:
+            StorageError: commits could not be projected onto the Hive tree.
+        """
+        self.survey.note(fold)
+        if projection is None:
+            return
+        for key in projection.unrecorded:
+            note = f"{key}: a file that somebody else put there was left as it is; the log has newer data"
+            self.reporter.outcome.note(self.asset.name, note)
+        if projection.failed:
+            key, error = next(iter(projection.failed.items()))
+            file = layout.hive_file(self.asset.name, key)
+            raise StorageError(
+                f"{self.asset.name} {key}: committed, not yet projected: {error}",
+                code="not-projected",
+                help="see to the cause, then run the same command again: the data is safe in the log",
+                context={"file": file, "keys": list(projection.failed)},
+            )

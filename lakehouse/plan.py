@@ -1,0 +1,142 @@
+"""From states to steps: which partitions a command makes, each with its reason.
+
+Knows what was asked for and what the states are. Refuses to look at anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from lakehouse.staleness import Cause, State
+
+__all__ = ["Filter", "Plan", "Step", "ago", "explain", "make_plan", "matches"]
+
+Filter = Literal["missing", "stale", "failed"]
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One partition of the plan.
+
+    Attributes:
+        asset: whose it is.
+        key: which.
+        action: *make* it, *keep* what is there, or *refuse* (a file that somebody else put there).
+        state: what it is now.
+        reason: why it is made, in words: ``stale: data/raw_orders.csv changed 2 h ago``.
+    """
+
+    asset: str
+    key: str
+    action: Literal["make", "keep", "refuse"]
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps, asset by asset, each asset after what it reads, keys in declared order."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def to_make(self) -> list[Step]:
+        """The steps that compute something."""
+        return [step for step in self.steps if step.action == "make"]
+
+    def of(self, asset: str) -> list[Step]:
+        """The steps of one asset."""
+        return [step for step in self.steps if step.asset == asset]
+
+    def assets(self) -> list[str]:
+        """The assets that have steps, in order."""
+        return list(dict.fromkeys(step.asset for step in self.steps))
+
+
+def matches(state: State, filters: Sequence[Filter]) -> bool:
+    """Whether a partition is one of those that the filters ask for; without filters, every one is."""
+    return not filters or any(state.is_failed if name == "failed" else state.status == name for name in filters)
+
+
+def make_plan(
+    keys: Mapping[str, Sequence[str]],
+    state: Callable[[str, str], State],
+    *,
+    forced: Collection[str],
+    filters: Mapping[str, Sequence[Filter]],
+    explained: Callable[[str, State], str],
+) -> Plan:
+    """The plan for these keys.
+
+    Args:
+        keys: the requested keys of each asset, assets in the order of making.
+        state: tells the state of a partition.
+        forced: assets of which fresh partitions are made too, and files that somebody else made are replaced.
+        filters: by asset, only partitions of these kinds; none: all.
+        explained: says in words why a state is not fresh.
+    """
+    steps = []
+    for asset, wanted in keys.items():
+        for key in wanted:
+            found = state(asset, key)
+            if not matches(found, filters.get(asset, ())):
+                continue
+            action: Literal["make", "keep", "refuse"] = "make"
+            if asset not in forced and found.status == "unrecorded":
+                action = "refuse"
+            elif asset not in forced and found.status == "fresh" and not found.is_failed:
+                action = "keep"
+            steps.append(Step(asset, key, action, found, explained(asset, found)))
+    return Plan(tuple(steps))
+
+
+def explain(state: State, *, source: Callable[[str], str]) -> str:
+    """A state with its causes, in words.
+
+    Args:
+        state: what to explain.
+        source: says what became of a source: ``data/raw_orders.csv changed 2 h ago``.
+    """
+    if state.status == "fresh":
+        return "last attempt failed" if state.is_failed else "fresh"
+    if state.status == "missing":
+        return "missing: removed by hand" if state.causes == (Cause("removed_by_hand"),) else "missing"
+    if state.status == "unrecorded":
+        return "unrecorded: somebody else put a file there"
+    if state.status == "orphaned":
+        return "orphaned: the definition no longer has it"
+    return "stale: " + "; ".join(dict.fromkeys(_say(cause, source) for cause in state.causes))
+
+
+def _say(cause: Cause, source: Callable[[str], str]) -> str:
+    match cause.code:
+        case "code_changed":
+            return f"code changed: {cause.input}" if cause.input else "code changed"
+        case "source_changed":
+            return source(cause.input)
+        case "source_unknown":
+            return f"{cause.input} changed while it was read"
+        case "upstream_changed":
+            return f"upstream {cause.input} changed"
+        case "schema_changed":
+            return "the schema changed"
+        case "window_open":
+            return "made before its window was over"
+        case _:
+            return cause.code.replace("_", " ")
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """How long since, in the largest unit that fits: ``5 min ago``."""
+    seconds = max((now - then) / timedelta(seconds=1), 0)
+    if seconds < _MINUTE:
+        return "just now" if seconds < 10 else f"{seconds:.0f} s ago"  # noqa: PLR2004
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min ago"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR:.0f} h ago"
+    return f"{seconds // _DAY:.0f} days ago"

@@ -1,0 +1,291 @@
+"""Staged partitions made visible: synced, moved among the versions, committed, and projected.
+
+Knows the order of those steps and what a lost race means. Knows nothing of how a partition was computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from lakehouse import layout
+from lakehouse.disk import Disk, digest_file, storage_errors
+from lakehouse.fold import Fold, Superseded
+from lakehouse.log import Log
+from lakehouse.projection import Projection, compare, foreign_file, project
+from lakehouse.records import Commit, Materialization, Provenance, Schema, Version
+from lakehouse.staging import Run
+
+__all__ = ["Published", "Publisher", "Retention", "Staged", "forget_versions"]
+
+_SECOND = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """One audited partition, written and not yet visible.
+
+    Attributes:
+        file: in the run's own folder.
+        digest: SHA-256 of its bytes.
+        row_count: its rows.
+        writer: who encoded it.
+        record: the record to be, but for its result and version.
+        same_rows: whether a version written by another release holds the same rows.
+    """
+
+    file: Path
+    digest: str
+    row_count: int
+    writer: str
+    record: Materialization
+    same_rows: Callable[[Version], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which superseded versions are kept beside the current one.
+
+    Attributes:
+        keep: how many, whatever their age.
+        grace: how long the others stay, so that a reader that planned on them can finish.
+    """
+
+    keep: int = 1
+    grace: timedelta = timedelta(hours=24)
+
+    def expired(self, superseded: Sequence[Superseded], now: datetime) -> tuple[Version, ...]:
+        """The versions to let go; ``superseded`` is oldest first."""
+        candidates = superseded[: -self.keep] if self.keep else superseded
+        return tuple(item.version for item in candidates if item.since + self.grace <= now)
+
+
+@dataclass(slots=True)
+class Published:
+    """What came of publishing.
+
+    Attributes:
+        records: one for each key that is settled.
+        lost: keys that another run changed meanwhile; plan them again.
+        projection: how the Hive tree follows; None where there was nothing to commit.
+    """
+
+    records: list[Materialization] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    projection: Projection | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Publisher:
+    """Publishes partitions of one asset within one run.
+
+    Attributes:
+        log: the asset's log.
+        run: whose staging folder is used.
+        retention: which superseded versions stay.
+        clock: tells the time.
+        unrecorded: what to do about a file that somebody else put where a partition belongs; one that is
+            replaced is first kept as a version.
+        fold: the log's state as of the last look; it moves on with every commit.
+        contract: the schema that the work was planned under; None where the log had none.
+    """
+
+    log: Log
+    run: Run
+    retention: Retention
+    clock: Callable[[], datetime]
+    unrecorded: Literal["refuse", "replace"]
+    fold: Fold
+    contract: Schema | None
+    _moved: int = 0
+
+    @property
+    def _disk(self) -> Disk:
+        return self.log.disk
+
+    def publish(self, staged: Iterable[Staged], attempts: Iterable[Materialization], shared: Provenance) -> Published:
+        """Commit the staged partitions, and the records of attempts that failed, then project.
+
+        When this returns without error, every record is on disk and visible; an error before the commit leaves
+        what readers see as it was.
+
+        Raises:
+            StorageError: exit code 4; its code tells whether the commit was made.
+        """
+        published = Published()
+        with storage_errors(self._disk.root, "publishing"):
+            self.log.extend(self.fold)
+            records, moves = list(attempts), []
+            for item in staged:
+                record = self._settle(item, shared, published)
+                if record is None or record.version is None or record.result == "unchanged":
+                    self._disk.remove(item.file)
+                else:
+                    moves.append((item.file, record.version))
+                if record is not None:
+                    records.append(record)
+            self._keep_bytes(moves)
+            self._commit(records, shared, published)
+        return published
+
+    def _settle(self, item: Staged, shared: Provenance, published: Published) -> Materialization | None:
+        """The record with its result; where the bytes are new, the version that they will be.
+
+        None where another run has changed the key since it was planned.
+        """
+        record = item.record
+        target = self._disk.path(record.path)
+        displaced = None
+        if compare(target, self._known(record.key)) == "other":
+            # Whoever changes the file commits first: if it was another run, the log says so by now.
+            self.log.extend(self.fold)
+            if compare(target, self._known(record.key)) == "other":
+                if self.unrecorded == "refuse":
+                    return record.with_(
+                        result="blocked", finished=self.clock(), error=foreign_file(record.path).to_json()
+                    )
+                displaced = self._displace(record, target)
+        if self._is_lost(record, shared):
+            self._lose(record, published)
+            return None
+        current = self.fold.key(record.key).version
+        in_place = compare(target, [current] if current else [])
+        if current and in_place == "same" and _is_same(item, current):
+            return record.with_(result="unchanged", version=current)
+        version = Version(
+            digest=item.digest,
+            path=self._version_path(record),
+            row_count=item.row_count,
+            size_bytes=item.file.stat().st_size,
+            mtime_ns=self._mtime(target),
+            writer=item.writer,
+        )
+        result: Literal["replaced", "created"] = "created" if in_place == "absent" else "replaced"
+        return record.with_(result=result, version=version, displaced=displaced)
+
+    def _known(self, key: str) -> list[Version]:
+        """The versions of a key that the lake itself may have put into the Hive tree."""
+        state = self.fold.key(key)
+        return [*([state.version] if state.version else []), *(old.version for old in state.superseded)]
+
+    def _version_path(self, record: Materialization) -> str:
+        self._moved += 1
+        partition = layout.partition_path(tuple(record.partition), tuple(record.partition.values()))
+        return f"{layout.version_folder(record.asset, partition)}/{self.run.id}-{self._moved}"
+
+    def _mtime(self, target: Path) -> int:
+        """Now, but in a later whole second than the file to be replaced.
+
+        DuckDB takes a file of the same path, size and whole second for the one that it has cached.
+        """
+        now = int(self.clock().timestamp() * _SECOND)
+        try:
+            return max(now, (int(target.stat(follow_symlinks=False).st_mtime) + 1) * _SECOND)
+        except FileNotFoundError:
+            return now
+
+    def _displace(self, record: Materialization, target: Path) -> Version:
+        """A copy, among the versions, of a file that somebody else put where this one belongs."""
+        path = self._version_path(record)
+        copy = self._disk.path(path)
+        self._disk.make_folders([copy.parent])
+        self._disk.copy_in(target, copy)
+        self._disk.sync_folders([copy.parent])
+        status = copy.stat()
+        return Version(
+            digest=digest_file(copy),
+            path=path,
+            row_count=-1,
+            size_bytes=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+            writer="unknown",
+        )
+
+    def _keep_bytes(self, moves: Sequence[tuple[Path, Version]]) -> None:
+        """Sync the staged files, then move each among the versions; both are on disk when this returns."""
+        for staged, version in moves:
+            self._disk.seal(staged, version.mtime_ns)
+        self._disk.sync_files([staged for staged, _ in moves])
+        targets = [self._disk.path(version.path) for _, version in moves]
+        self._disk.make_folders([target.parent for target in targets])
+        for (staged, _), target in zip(moves, targets, strict=True):
+            self._disk.move(staged, target)
+        self._disk.sync_folders([target.parent for target in targets])
+
+    def _commit(self, records: list[Materialization], shared: Provenance, published: Published) -> None:
+        """Add one commit; where others were first, look again at each key until ours is next."""
+        while records:
+            time = self.clock()
+            if self.fold.time is not None:
+                time = max(time, self.fold.time + timedelta(microseconds=1))
+            final = [self._with_dropped(record, time) for record in records]
+            commit = Commit(
+                asset=self.log.asset,
+                number=self.fold.number + 1,
+                previous=self.fold.digest,
+                time=time,
+                shared=shared,
+                records=tuple(final),
+            )
+            if self.log.append(commit, self.run.spare("commit")):
+                published.records += final
+                published.projection, self.fold = project(self.log, self.run)
+                self.contract = shared.schema
+                return
+            self.log.extend(self.fold)
+            for record in [record for record in records if self._is_lost(record, shared)]:
+                records.remove(record)
+                for version in (record.version, record.displaced):
+                    if version is not None and record.result != "unchanged":
+                        self._disk.remove(self._disk.path(version.path))
+                self._lose(record, published)
+
+    def _with_dropped(self, record: Materialization, time: datetime) -> Materialization:
+        """The record, naming the versions of its key that are let go with it."""
+        if not record.is_ok:
+            return record
+        state = self.fold.key(record.key)
+        leaving = [record.displaced, state.version if record.result != "unchanged" else None]
+        superseded = [*state.superseded, *(Superseded(version, time) for version in leaving if version)]
+        return record.with_(dropped=self.retention.expired(superseded, time))
+
+    def _is_lost(self, record: Materialization, shared: Provenance) -> bool:
+        """Whether another run has changed the key, or the contract, since the record was planned."""
+        moved = self.fold.key(record.key).commit != record.base
+        return moved or self.fold.schema not in (self.contract, shared.schema)
+
+    def _lose(self, record: Materialization, published: Published) -> None:
+        """A key that moved: settled where the winner did the same work, to be planned again otherwise."""
+        won = self.fold.key(record.key).current
+        if won is not None and won.code == record.code and dict(won.inputs) == dict(record.inputs):
+            published.records.append(record.with_(result="unchanged", version=won.version))
+        else:
+            published.lost.append(record.key)
+
+
+def _is_same(item: Staged, current: Version) -> bool:
+    """Whether the bytes are those of the current version, or the same rows written by another release."""
+    if item.digest == current.digest:
+        return True
+    return item.writer != current.writer and item.row_count == current.row_count and item.same_rows(current)
+
+
+def forget_versions(disk: Disk, run: str) -> None:
+    """Remove the versions that a dead run moved into place and never committed."""
+    top = disk.path(layout.versions_folder(""))
+    leftovers = [path for path in top.glob(f"**/{run}-*") if path.is_file()]
+    for asset in {path.relative_to(top).parts[0] for path in leftovers}:
+        fold = Log(disk, asset).read()
+        named = {
+            version.path
+            for state in fold.keys.values()
+            for version in (state.version, *(old.version for old in state.superseded))
+            if version is not None
+        }
+        for path in leftovers:
+            relative = path.relative_to(disk.root).as_posix()
+            if relative.startswith(f"{layout.versions_folder(asset)}/") and relative not in named:
+                disk.remove(path)

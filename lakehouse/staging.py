@@ -1,0 +1,116 @@
+"""Unseen work: each run's own folder, held by a lock, so that a dead run's is known and swept.
+
+Knows runs and their folders. Knows nothing of what is staged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse import layout
+from lakehouse.disk import Disk
+
+__all__ = ["Run", "locked", "open_run", "sweep"]
+
+
+@dataclass(slots=True)
+class Run:
+    """One command's place for unseen work.
+
+    Attributes:
+        id: sorts by the time at which the run began, and is like no other.
+        folder: its own, under ``.lake/staging``.
+    """
+
+    id: str
+    folder: Path
+    _issued: int = field(default=0)
+
+    def spare(self, name: str = "file") -> Path:
+        """A path in the run's folder that nothing has used yet."""
+        self._issued += 1
+        return self.folder / f"{name}-{self._issued}"
+
+
+@contextlib.contextmanager
+def open_run(disk: Disk, now: datetime) -> Iterator[Run]:
+    """A run with its folder, locked for as long as the block runs and removed after it.
+
+    The lock ends with the process however that ends, so no file has to tell who is alive.
+    """
+    staging = disk.path(layout.staging_folder())
+    disk.make_folders([staging])
+    while True:
+        stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+        run = Run(f"{stamp}-{secrets.token_hex(4)}", staging / "pending")
+        run.folder = staging / run.id
+        disk.make_folders([run.folder])
+        # Between its making and its locking, whoever sweeps may have taken it for a dead run's.
+        if (descriptor := _lock(run.folder)) is not None:
+            break
+    try:
+        yield run
+    finally:
+        disk.remove_tree(run.folder)
+        os.close(descriptor)
+
+
+def sweep(disk: Disk, forget: Callable[[str], None]) -> list[str]:
+    """Remove what dead runs left; the ids of those runs.
+
+    Args:
+        disk: the lake's disk.
+        forget: called with a dead run's id, to remove what it left elsewhere, before its folder goes: should
+            this run die too, the next one finds the folder and does it again.
+    """
+    dead = []
+    try:
+        with os.scandir(disk.path(layout.staging_folder())) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
+    for name in names:
+        folder = disk.path(layout.staging_folder()) / name
+        if (descriptor := _lock(folder)) is None:
+            continue
+        try:
+            forget(name)
+            disk.remove_tree(folder)
+        finally:
+            os.close(descriptor)
+        dead.append(name)
+    return dead
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the folder's lock; None where another process holds it or has removed it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), folder.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold the lock of a file, waiting for it."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
