@@ -1,1 +1,115 @@
-"""The command line: parse, call, print."""
+"""The command line: parse, call, print.
+
+Knows the commands by name and loads the one that is asked for. Refuses to decide anything about a lake.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["cli", "main"]
+
+# Name, module and short help stand here so that `lake --help` imports none of the commands.
+_COMMANDS = {
+    "init": "Make a demo project that works offline.",
+    "materialize": "Make partitions: stage, audit, publish.",
+    "status": "Show which partitions are fresh, and why not.",
+    "show": "Show an asset or a partition: rows, schema, lineage.",
+    "query": "Run one SELECT over the lake, in DuckDB.",
+}
+_EXAMPLES = """\b
+Examples:
+  lake init shop && cd shop
+  lake materialize 2018-02
+  lake materialize 2018-01..2018-06
+  lake status
+  lake query "SELECT * FROM monthly_orders"
+"""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"lakehouse.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101  each command's module has one
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1, cutoff=0.6)
+            hint = f"did you mean `lake {close[0]}`?" if close else f"Commands: {', '.join(_COMMANDS)}"
+            raise click.UsageError(f"no command {args[0]!r}\n  help: {hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  click's signature
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"lake {version('polars-lakehouse')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EXAMPLES,
+    no_args_is_help=True,
+)
+@click.option("-C", "folder", metavar="DIR", help="Work on the project in DIR, as if started there.")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Show it.")
+@click.pass_context
+def cli(ctx: click.Context, folder: str | None) -> None:
+    """Plain Parquet in Hive folders, made and re-made one partition at a time.
+
+    Each partition is staged, audited, and published by one atomic rename: doing it again never duplicates, and a
+    crash never shows half a file. Definitions are read from lakefile.py in the nearest folder upward.
+    """
+    ctx.obj = folder
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run(args))
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit code."""
+    from lakehouse.cli.failures import ended_by, usage
+
+    try:
+        code = cli.main(args=None if args is None else list(args), prog_name="lake", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        return usage(error)
+    except BrokenPipeError:
+        # Whoever read has gone; Python must not try to flush what nobody wants.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except BaseException as error:  # noqa: BLE001  the last place: each kind is told apart, and none is dropped
+        return ended_by(error, sys.argv if args is None else args)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,175 @@
+"""What is drawn: glyphs, colours, columns, sizes and times, for the terminal that there is.
+
+Knows streams and widths. Knows nothing of commands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import click
+
+__all__ = ["GLYPHS", "Screen", "align", "cell", "duration", "plural", "size", "stamp"]
+
+GLYPHS: Final = {
+    "fresh": ("●", "#", "green"),
+    "empty": ("○", "o", "green"),
+    "stale": ("◐", "~", "yellow"),
+    "missing": ("·", ".", "bright_black"),
+    "failed": ("✗", "x", "red"),
+    "unrecorded": ("?", "?", "magenta"),
+    "orphaned": ("?", "?", "magenta"),
+    "running": ("▸", ">", "cyan"),
+    "ok": ("✓", "+", "green"),
+    "same": ("=", "=", "green"),
+}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MAX_CELL: Final = 40
+_GAP: Final = "   "
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """The terminal, or whatever stands in its place.
+
+    Attributes:
+        is_unicode: whether stdout takes more than ASCII.
+        width: columns; 80 where nobody tells.
+        out_colour, err_colour: whether each stream is coloured.
+        is_quiet: whether notes and progress are left out.
+    """
+
+    is_unicode: bool
+    width: int
+    out_colour: bool
+    err_colour: bool
+    is_quiet: bool = False
+
+    @classmethod
+    def standard(cls, colour: Literal["auto", "always", "never"] = "auto", *, quiet: bool = False) -> Screen:
+        """The standard streams, as the environment describes them."""
+        encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+        return cls(
+            is_unicode=encoding.startswith("utf"),
+            width=shutil.get_terminal_size((80, 24)).columns,
+            out_colour=_is_coloured(colour, sys.stdout),
+            err_colour=_is_coloured(colour, sys.stderr),
+            is_quiet=quiet,
+        )
+
+    def paint(self, text: str, colour: str | None, *, bold: bool = False, to: Literal["out", "err"] = "out") -> str:
+        """Text in a colour, where the stream is coloured."""
+        if not (self.out_colour if to == "out" else self.err_colour):
+            return text
+        return click.style(text, fg=colour, bold=bold or None)
+
+    def glyph(self, name: str, *, to: Literal["out", "err"] = "out") -> str:
+        """The sign of a state or a result; ASCII where the stream takes no more."""
+        unicode, ascii_sign, colour = GLYPHS[name]
+        return self.paint(unicode if self.is_unicode else ascii_sign, colour, to=to)
+
+    def say(self, text: str = "") -> None:
+        """A line of the result, on stdout."""
+        click.echo(self._plain(text), color=self.out_colour)
+
+    def note(self, text: str) -> None:
+        """A line beside the result, on stderr."""
+        click.echo(self._plain(text), err=True, color=self.err_colour)
+
+    def _plain(self, text: str) -> str:
+        return text if self.is_unicode else text.replace("…", "...").encode("ascii", "replace").decode()
+
+
+def _is_coloured(colour: Literal["auto", "always", "never"], stream: Any) -> bool:
+    if colour != "auto":
+        return colour == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def cell(value: object) -> str:
+    """One value as it is shown in a table: on one line, without control characters, 40 wide at most."""
+    if value is None:
+        return "null"
+    text = _CONTROL.sub("", value if isinstance(value, str) else str(value))
+    return text if len(text) <= _MAX_CELL else f"{text[: _MAX_CELL - 1]}…"
+
+
+def align(rows: Sequence[Sequence[str]], *, right: Sequence[bool], width: int, indent: str = "  ") -> list[str]:
+    """Rows as lines of aligned columns; columns that do not fit the width are left out, and counted in the first.
+
+    Args:
+        rows: cells; every row has as many.
+        right: whether a column is aligned to the right.
+        width: of the terminal.
+        indent: before each line.
+    """
+    widths = [max(_width(row[column]) for row in rows) for column in range(len(right))]
+    shown, used = 0, len(indent)
+    while shown < len(widths) and (shown == 0 or used + widths[shown] <= width):
+        used += widths[shown] + len(_GAP)
+        shown += 1
+    lines = []
+    for row in rows:
+        cells = [_pad(text, widths[i], right=right[i]) for i, text in enumerate(row[:shown])]
+        lines.append((indent + _GAP.join(cells)).rstrip())
+    if shown < len(widths):
+        lines.append(f"{indent}… and {plural(len(widths) - shown, 'more column')}")
+    return lines
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    fill = " " * (width - _width(text))
+    return fill + text if right else text + fill
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # wide and combining characters are its business
+
+    return cell_len(text)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", " " if count >= 10_000 else "")  # noqa: PLR2004
+
+
+def size(size_bytes: int) -> str:
+    """``976 B``, ``1.2 kB``, ``34 MB``: powers of 1000."""
+    amount, unit = float(size_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:  # noqa: PLR2004
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"  # noqa: PLR2004
+
+
+def duration(seconds: float) -> str:
+    """``0.03s``, ``12.4s``, ``3m 20s``."""
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.2f}s"
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.1f}s"
+    return f"{seconds // 60:.0f}m {seconds % 60:.0f}s"
+
+
+def stamp(moment: datetime) -> str:
+    """An instant in local time, to the minute."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def joined(items: Iterable[str]) -> str:
+    """Parts of a line, three spaces apart."""
+    return _GAP.join(item for item in items if item)

@@ -1,0 +1,194 @@
+"""``lake show``: one asset or one partition: where it lies, what it holds, what it is made of."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from lakehouse.assets import Asset, Source
+from lakehouse.cli.options import Format, common, folder_of, screen_of
+from lakehouse.cli.output import Screen, align, cell, joined, plural, size, stamp
+from lakehouse.records import from_instant
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakehouse.lake import Lake
+    from lakehouse.survey import Survey
+
+__all__ = ["command"]
+
+
+@click.command("show")
+@click.argument("asset")
+@click.argument("key", required=False)
+@click.option("--rows", type=click.IntRange(min=0), default=10, metavar="N", help="Rows in the preview (10).")
+@click.option("--schema", "only_schema", is_flag=True, help="The columns and their types, nothing else.")
+@common("table", "json")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    asset: str,
+    key: str | None,
+    rows: int,
+    only_schema: bool,
+    folder: str | None,
+    quiet: bool,
+    verbose: bool,  # noqa: ARG001  taken by the error handler
+    color: Literal["auto", "always", "never"],
+    form: Format,
+) -> int:
+    r"""Show an asset, or one partition of it.
+
+    \b
+    Examples:
+      lake show monthly_orders
+      lake show monthly_orders 2018-02
+    """
+    from lakehouse.cli.project import load
+
+    screen = screen_of(color, quiet=quiet)
+    lake = load(folder_of(ctx, folder))
+    declared = lake.graph.asset(asset)
+    survey = lake.survey()
+    found = _facts(lake, survey, declared, _one_key(lake, asset, key) if key else None)
+    survey.keep_digests()
+    frame = None if only_schema else _rows(lake, found)
+    if form == "json":
+        shown = found | {"preview": [] if frame is None else json.loads(frame.head(rows).write_json())}
+        click.echo(json.dumps({"schema_version": 1, **shown}, ensure_ascii=False, default=str))
+        return 0
+    if only_schema:
+        for line in align(found["schema"], right=[False, False], width=screen.width, indent=""):
+            screen.say(line)
+        return 0
+    _print(screen, found)
+    if frame is not None and frame.width:
+        _print_statistics(screen, frame, found["schema"])
+        _print_preview(screen, frame, found["schema"], rows)
+    return 0
+
+
+def _one_key(lake: Lake, asset: str, text: str) -> str:
+    from lakehouse.errors import RequestError
+
+    keys = lake.resolve(text, [asset], include_current=True).keys_by_asset[asset]
+    if len(keys) != 1:
+        raise RequestError(
+            f"{text} is {plural(len(keys), 'partition')}; show takes one", help=f"lake status {asset} {text}"
+        )
+    return keys[0]
+
+
+def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[str, Any]:
+    """Everything that is told of an asset or a partition, but for its rows."""
+    fold = survey.fold(asset.name)
+    made = sorted(name for name, state in fold.keys.items() if state.version is not None)
+    shown = key or (made[-1] if made else None)
+    facts: dict[str, Any] = {
+        "asset": asset.name,
+        "key": shown,
+        "description": asset.description,
+        "declared": str(asset.where),
+        "kind": asset.partitions.kind,
+        "column": asset.partitions.column,
+        "partitions": len(made),
+        "rows": sum(state.version.row_count for state in fold.keys.values() if state.version),
+        "size_bytes": sum(state.version.size_bytes for state in fold.keys.values() if state.version),
+        "folder": _shown(lake.root / asset.name),
+        "reads": [_lineage(lake, name) for name in asset.reads],
+        "schema": [[*column] for column in fold.schema or ()],
+    }
+    if shown is None:
+        return facts
+    from lakehouse.status import explained
+
+    state = survey.state(asset, shown)
+    version, current = state.known.version, state.known.current
+    facts |= {"status": state.status, "reason": explained(survey, state), "path": _shown(survey.file(asset, shown))}
+    if version is not None and current is not None:
+        facts |= {
+            "row_count": version.row_count,
+            "partition_bytes": version.size_bytes,
+            "made_at": from_instant(current.finished),
+            "made": stamp(current.finished),
+            "data_version": version.digest,
+            "code_version": current.code,
+            "run_id": current.run,
+            "inputs": {name: item.to_json() for name, item in current.inputs.items()},
+            "version_path": version.path,
+        }
+    return facts
+
+
+def _lineage(lake: Lake, name: str) -> str:
+    """One thing that is read, and what that is made of: ``stg_orders <- raw_orders (data/raw_orders.csv)``."""
+    node = lake.graph.node(name)
+    if isinstance(node, Source):
+        return f"{name} ({node.path})"
+    if isinstance(node, Asset):
+        return name
+    return f"{name} <- {', '.join(_lineage(lake, below) for below in node.reads)}"
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _rows(lake: Lake, found: dict[str, Any]) -> pl.DataFrame | None:
+    if "version_path" not in found:
+        return None
+    import polars as pl
+
+    return pl.read_parquet(lake.root / found["version_path"], hive_partitioning=False)
+
+
+def _print(screen: Screen, found: dict[str, Any]) -> None:
+    screen.say(joined([screen.paint(found["asset"], None, bold=True), found["kind"], found["declared"]]))
+    if found["description"]:
+        screen.say(f"  {found['description']}")
+    for line in found["reads"]:
+        screen.say(f"  reads {line}")
+    whole = [
+        plural(found["partitions"], "partition") + " made",
+        plural(found["rows"], "row"),
+        size(found["size_bytes"]),
+    ]
+    screen.say(f"  {found['folder']}   {joined(whole)}")
+    if found["key"] is None:
+        screen.say(f"  not made yet: lake materialize latest -a {found['asset']}")
+        return
+    screen.say()
+    status = "empty" if found["status"] == "fresh" and found.get("row_count") == 0 else found["status"]
+    head = [f"{screen.glyph(status)} {found['key']}", found["reason"] if status != "empty" else "empty"]
+    if "row_count" in found:
+        head += [plural(found["row_count"], "row"), size(found["partition_bytes"]), f"made {found['made']}"]
+    screen.say(joined(head))
+    screen.say(f"  {found['path']}")
+    if "data_version" in found:
+        screen.say(f"  data {found['data_version'][:12]}   code {found['code_version'][:12]}   run {found['run_id']}")
+
+
+def _print_statistics(screen: Screen, frame: pl.DataFrame, schema: list[list[str]]) -> None:
+    rows = [["column", "type", "nulls", "min", "max"]]
+    for name, kind in schema:
+        column = frame[name]
+        ends = [None, None] if column.dtype.is_nested() or not len(column) else [column.min(), column.max()]
+        rows.append([name, kind, str(column.null_count()), *("" if end is None else cell(end) for end in ends)])
+    screen.say()
+    for line in align(rows, right=[False, False, True, False, False], width=screen.width):
+        screen.say(line)
+
+
+def _print_preview(screen: Screen, frame: pl.DataFrame, schema: list[list[str]], rows: int) -> None:
+    if not rows or not frame.height:
+        return
+    from lakehouse.cli.table import print_frame
+
+    screen.say()
+    print_frame(screen, frame.head(rows), [kind for _, kind in schema], total=frame.height)
