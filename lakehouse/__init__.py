@@ -1,23 +1,29 @@
 """A Polars + Parquet Hive-partitioned lakehouse writer: staged, audited, published by one atomic rename.
 
-Importing it imports no engine: Polars, DuckDB and PyArrow load when they are first used.
+Importing it imports nothing else: each name loads its module when it is first used, and Polars, DuckDB and PyArrow
+load when they are needed. So `lake --help` costs no more than the command line itself.
 """
 
-from lakehouse.errors import (
-    AssetUnknownError,
-    AuditError,
-    ComputeError,
-    DefinitionError,
-    LakeError,
-    PartitionKeyError,
-    RequestError,
-    SourceError,
-    StorageError,
-)
-from lakehouse.lake import Lake, MaterializeError
-from lakehouse.partitions import Monthly, Partition, Window
-from lakehouse.records import Input, Materialization, Version
-from lakehouse.status import AssetStatus, PartitionStatus
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lakehouse.errors import (
+        AssetUnknownError,
+        AuditError,
+        ComputeError,
+        DefinitionError,
+        LakeError,
+        PartitionKeyError,
+        RequestError,
+        SourceError,
+        StorageError,
+    )
+    from lakehouse.lake import Lake, MaterializeError
+    from lakehouse.partitions import Monthly, Partition, Window
+    from lakehouse.records import Input, Materialization, Version
+    from lakehouse.status import AssetStatus, PartitionStatus
 
 __all__ = [
     "AssetStatus",
@@ -40,3 +46,25 @@ __all__ = [
     "Version",
     "Window",
 ]
+
+_HOMES = {
+    "lakehouse.lake": ("Lake", "MaterializeError"),
+    "lakehouse.partitions": ("Monthly", "Partition", "Window"),
+    "lakehouse.records": ("Input", "Materialization", "Version"),
+    "lakehouse.status": ("AssetStatus", "PartitionStatus"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'lakehouse' has no attribute {name!r}")
+    from importlib import import_module
+
+    home = next((module for module, names in _HOMES.items() if name in names), "lakehouse.errors")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

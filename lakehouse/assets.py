@@ -178,6 +178,7 @@ def declare_source(
         DefinitionError: names the fault, the fix, and file and line.
     """
     where, text = caller(), str(path)
+    nullable = (nullable,) if isinstance(nullable, str) else tuple(nullable)
 
     def refuse(what: str, cure: str) -> DefinitionError:
         return DefinitionError(f"source {name!r} {what} ({where})", help=cure)
@@ -203,7 +204,7 @@ def declare_source(
         format=kind,
         schema=dict(schema) if schema else None,
         time=time,
-        nullable=tuple(nullable),
+        nullable=nullable,
         track=track,
         where=where,
     )
@@ -264,13 +265,13 @@ def declare_asset(
         sort_by=order,
         schema=dict(schema) if schema else None,
         version=version,
-        description=(inspect.getdoc(function) or "").partition("\n")[0],
+        description=(inspect.getdoc(function) or "").partition("\n")[0].replace("``", "`"),
         where=where,
     )
 
 
 def _where(function: Callable[..., Any]) -> CallSite:
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)  # a wrapper's own line is in somebody's library
     if code is None:
         raise DefinitionError(f"{function!r} is not a function ({caller()})")
     return CallSite(code.co_filename, code.co_firstlineno)

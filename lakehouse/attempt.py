@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lakehouse.assets import Asset, Source
 from lakehouse.disk import digest_file
-from lakehouse.errors import AuditError, ComputeError, SourceError, StorageError
+from lakehouse.errors import AuditError, ComputeError, LakeError, SourceError, StorageError
 from lakehouse.outcome import Reporter
 from lakehouse.plan import Step
 from lakehouse.publish import Staged
-from lakehouse.records import Input, Materialization, Schema
+from lakehouse.records import Input, Materialization, Schema, Version
 from lakehouse.staging import Run
 from lakehouse.survey import Survey
 from lakehouse.verdicts import Verdicts
@@ -223,7 +224,8 @@ class Attempt:
         self, key: str, batch: Batch, inputs: Mapping[str, Input], began: datetime
     ) -> Staged | Materialization:
         """Write one partition into the run's folder, open it again, and take its digest."""
-        from lakehouse.audit import require_staged, same_rows
+        from lakehouse.audit import require_staged
+        from lakehouse.calls import ENGINE_ERRORS, engine_error
         from lakehouse.compute import writer
 
         part, path = batch.parts.pop(key), self.run.spare("part")
@@ -231,10 +233,13 @@ class Attempt:
         try:
             part.write(path, batch.order)
             require_staged(path, batch.schema, part.row_count)
-        except (StorageError, ComputeError, AuditError) as error:
-            if isinstance(error, StorageError):
-                raise
-            return self.reporter.failed(self.steps[key], error, started=began)
+        except OSError:  # these files are the lake's own
+            raise
+        except ENGINE_ERRORS as error:
+            fault = error if isinstance(error, LakeError) else engine_error(error, self.asset.name)
+            if isinstance(fault, StorageError):
+                raise fault from error
+            return self.reporter.failed(self.steps[key], fault, started=began)
         record = self.reporter.blank(self.steps[key], started=began).with_(
             schema=batch.schema, code=self._code, inputs=dict(inputs)
         )
@@ -244,5 +249,14 @@ class Attempt:
             row_count=part.row_count,
             writer=writer(),
             record=record,
-            same_rows=lambda version: same_rows(path, self.survey.disk.path(version.path)),
+            same_rows=lambda version: self._has_same_rows(path, version),
         )
+
+    def _has_same_rows(self, path: Path, version: Version) -> bool:
+        from lakehouse.audit import same_rows
+        from lakehouse.calls import ENGINE_ERRORS
+
+        try:
+            return same_rows(path, self.survey.disk.path(version.path))
+        except ENGINE_ERRORS:  # a version that cannot be read is not worth keeping in place
+            return False

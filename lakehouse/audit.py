@@ -69,14 +69,16 @@ def contract_for(
     }
     found = schema_of({**computed, **untyped})
     if declared is not None and dict(found) != dict(declared):
-        raise _broken(asset, declared, found, f"the result is not what it declares ({asset.where})")
+        cure = "change the function, or the declared schema"
+        raise _broken(asset, declared, found, f"the result is not what it declares ({asset.where})", cure)
     wanted = declared or (kept if kept and dict(kept) == dict(found) else found)
     if kept is not None and wanted != kept and not may_change:
-        raise _broken(asset, kept, wanted, "the schema would change")
+        cure = "if that is meant, run again with --allow-schema-change; partitions made before are then stale"
+        raise _broken(asset, kept, wanted, "the schema would change", cure)
     return wanted
 
 
-def _broken(asset: Asset, contract: Schema, found: Schema, what: str) -> AuditError:
+def _broken(asset: Asset, contract: Schema, found: Schema, what: str, cure: str) -> AuditError:
     old, new = dict(contract), dict(found)
     details = [f"{name}: {kind} is no longer there" for name, kind in contract if name not in new]
     details += [f"{name}: {kind} is new" for name, kind in found if name not in old]
@@ -85,7 +87,7 @@ def _broken(asset: Asset, contract: Schema, found: Schema, what: str) -> AuditEr
         f"{asset.name}: {what}",
         code="schema-changed",
         details=details or [f"the order of the columns: {', '.join(old)} became {', '.join(new)}"],
-        help="if that is meant, run again with --allow-schema-change; partitions made before are then stale",
+        help=cure,
     )
 
 
@@ -119,10 +121,12 @@ def require_staged(file: Path, contract: Schema, row_count: int) -> None:
     """
     names, dtypes = [name for name, _ in contract], [parse_type(kind) for _, kind in contract]
     frame = pl.scan_parquet(file, hive_partitioning=False, glob=False)
-    found = frame.collect_schema()
+    try:
+        found, rows = frame.collect_schema(), frame.select(pl.len()).collect().item()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise AuditError(f"the staged file does not open again: {error}", code="staged-damaged") from error
     if list(found) != names or list(found.values()) != dtypes:
         raise AuditError(f"the staged file holds {dict(found)}, not {dict(contract)}", code="staged-damaged")
-    rows = frame.select(pl.len()).collect().item()
     if rows != row_count:
         raise AuditError(f"the staged file holds {rows} rows, and {row_count} were computed", code="staged-damaged")
 

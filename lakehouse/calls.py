@@ -5,6 +5,7 @@ Knows tracebacks and the kinds of frames that other engines give. Knows nothing 
 
 from __future__ import annotations
 
+import errno
 import linecache
 import re
 import traceback
@@ -18,11 +19,23 @@ from lakehouse.callsite import is_own_frame
 from lakehouse.errors import ComputeError, LakeError, StorageError
 from lakehouse.versions import is_project_file
 
-__all__ = ["ENGINE_ERRORS", "call", "engine_error", "to_frame"]
+__all__ = ["ENGINE_ERRORS", "call", "engine_error", "is_reading_error", "to_frame"]
 
 # What a Polars query raises; a panic of its Rust code derives from BaseException.
 ENGINE_ERRORS: Final = (Exception, pl.exceptions.PanicException)
 _OS_ERROR: Final = re.compile(r"\(?os error (\d+)\)?")
+# What the disk is to blame for; any other OSError may be about a file or a host that the function asked for.
+_DISK_ERRORS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EFBIG}
+)
+# What Polars raises for a value, a row or a file that it cannot read; its other errors are about the query.
+_READING_ERRORS: Final = (
+    OSError,
+    pl.exceptions.ComputeError,
+    pl.exceptions.NoDataError,
+    pl.exceptions.PanicException,
+)
+_OTHER_ENGINES: Final = ("duckdb", "pyarrow")
 _MAX_MESSAGE: Final = 400
 
 
@@ -38,6 +51,13 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any], *, name: st
         raise
     except ENGINE_ERRORS as error:
         raise engine_error(error, name) from error
+
+
+def is_reading_error(error: BaseException) -> bool:
+    """Whether what an engine was reading may be at fault, and neither the disk, nor the query, nor a function."""
+    if _storage_error(error) is not None:
+        return False
+    return isinstance(error, _READING_ERRORS) or type(error).__module__.partition(".")[0].lstrip("_") in _OTHER_ENGINES
 
 
 def engine_error(error: BaseException, name: str) -> LakeError:
@@ -58,11 +78,11 @@ def _storage_error(error: BaseException) -> StorageError | None:
     number = error.errno if isinstance(error, OSError) and not isinstance(error, LakeError) else None
     if number is None and (match := _OS_ERROR.search(str(error))):
         number = int(match[1])
-    if number is None:
+    if number not in _DISK_ERRORS:
         return None
     return StorageError(
-        f"{str(error).splitlines()[0]}",
-        code="disk-full" if number == 28 else "storage",  # noqa: PLR2004  ENOSPC
+        str(error).splitlines()[0],
+        code="disk-full" if number == errno.ENOSPC else "storage",
         help="see to the disk, then run the same command again: nothing is lost",
         context={"errno": number},
     )
@@ -106,8 +126,11 @@ def to_frame(result: object, *, name: str, spool: Callable[[], Path]) -> pl.Lazy
 
     path = spool()
     try:
-        reader = pa.RecordBatchReader.from_stream(result)
-        with pq.ParquetWriter(path, reader.schema, compression="lz4") as writer:
+        # A stream that is left half read would keep its connection busy.
+        with (
+            pa.RecordBatchReader.from_stream(result) as reader,
+            pq.ParquetWriter(path, reader.schema, compression="lz4") as writer,
+        ):
             for batch in reader:
                 writer.write_batch(batch)
     except ENGINE_ERRORS as error:

@@ -5,6 +5,7 @@ Knows which frames are the library's own. Knows nothing of lakes.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from types import FrameType
 
 __all__ = ["CallSite", "caller", "is_own_frame"]
 
-_PACKAGE = str(Path(__file__).parent)
-_EXAMPLES = str(Path(__file__).parent / "examples")
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"  # a sibling folder, lakehouse_demo/, is not the library
+_EXAMPLES = f"{_PACKAGE}examples{os.sep}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,9 @@ class CallSite:
 
 def is_own_frame(filename: str) -> bool:
     """Whether a frame of this file belongs to the library (its examples are user code, made to be copied)."""
-    return (filename.startswith(_PACKAGE) and not filename.startswith(_EXAMPLES)) or filename.startswith(
-        "<"
-    )  # dataclasses' generated ``__init__`` and importlib's frames
+    if filename.startswith("<"):  # dataclasses' generated ``__init__`` and importlib's frames
+        return True
+    return filename.startswith(_PACKAGE) and not filename.startswith(_EXAMPLES)
 
 
 def caller() -> CallSite:

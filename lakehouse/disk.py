@@ -14,58 +14,23 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from lakehouse.errors import StorageError
-
-__all__ = ["Disk", "digest_file", "storage_errors"]
+__all__ = ["Disk", "digest_file"]
 
 OnCall = Callable[[str, Path], None]
 
 _READ_ONLY: Final = 0o444
 _SYNC_THREADS: Final = 8  # the journal commits many at once; more threads gained nothing
-_CHUNK: Final = 1 << 20
 # Where the file system or the kernel refuses a hard link to a file that can be read: copy instead.
 _NO_LINK: Final = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-
-_REASONS: Final = {
-    errno.ENOSPC: ("disk-full", "no space left", "free some space"),
-    errno.EDQUOT: ("disk-quota", "the disk quota is used up", "free some space or raise the quota"),
-    errno.EROFS: ("read-only", "the file system is read-only", "mount it writable"),
-    errno.EACCES: ("no-rights", "permission denied", "give this user the right to write there"),
-    errno.EPERM: ("no-rights", "operation not permitted", "give this user the right to write there"),
-    errno.EMFILE: ("too-many-files", "too many open files", "raise `ulimit -n`"),
-    errno.ENFILE: ("too-many-files", "too many open files on this machine", "close some"),
-    errno.ENAMETOOLONG: ("name-too-long", "a name is too long", "choose a shorter root, asset name or key"),
-    errno.EISDIR: ("not-a-file", "a folder stands where a file belongs", "move it away"),
-    errno.ENOTDIR: ("not-a-folder", "a file stands where a folder belongs", "move it away"),
-    errno.EIO: ("disk-failed", "the disk reports an error", "look at the disk"),
-}
 
 
 def _nothing(_name: str, _path: Path) -> None:
     """Called before each change; tests count and fail them."""
-
-
-@contextlib.contextmanager
-def storage_errors(path: Path | str, doing: str) -> Iterator[None]:
-    """Turn an ``OSError`` of the block into a `StorageError` that names the path and the remedy."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except OSError as error:
-        code, what, remedy = _REASONS.get(error.errno or 0, ("storage", error.strerror or str(error), "see above"))
-        where = error.filename2 or error.filename or path
-        raise StorageError(
-            f"{where}: {what} ({doing})",
-            code=code,
-            help=f"{remedy}, then run the same command again: nothing is lost",
-            context={"path": str(where), "errno": error.errno},
-        ) from error
 
 
 def digest_file(path: Path | str) -> str:
@@ -86,6 +51,7 @@ class Disk:
         self.root = Path(os.path.realpath(root))
         self._on_call = on_call
         self._lock = threading.Lock()
+        self._made: set[Path] = set()
 
     def _call(self, name: str, path: Path) -> None:
         with self._lock:
@@ -98,22 +64,59 @@ class Disk:
     # Folders
 
     def make_folders(self, folders: Iterable[Path]) -> None:
-        """Make folders and those above them that are missing; they are on disk when this returns."""
-        parents: dict[Path, None] = {}
-        for folder in folders:
-            missing = []
-            at = folder
-            while not at.is_dir():
-                missing.append(at)
-                at = at.parent
-            for path in reversed(missing):
-                self._call("mkdir", path)
-                # Lost to another process is as good as made; its parent is synced all the same, for the other
-                # may not have come so far.
-                with contextlib.suppress(FileExistsError):
-                    path.mkdir()
-                parents[path.parent] = None
-        self.sync_folders(parents)
+        """Make folders and those above them that are missing; they are on disk when this returns.
+
+        A folder that is there may have a maker who died, or has not come so far as to sync its name. So its parent
+        is synced too, once; not those further up, for names are synced level by level, before anything is below.
+        """
+        levels: dict[int, dict[Path, None]] = {}
+        for path in folders:
+            while not (is_there := path.is_dir()) or self._may_be_unsynced(path):
+                levels.setdefault(len(path.parts), {})[path] = None
+                if is_there:
+                    break
+                path = path.parent  # noqa: PLW2901  upward from each
+        for _, level in sorted(levels.items()):
+            for path in level:
+                self._make_folder(path)
+            self.sync_folders(path.parent for path in level)
+            self._made.update(level)
+
+    def _may_be_unsynced(self, folder: Path) -> bool:
+        is_ours = folder.is_relative_to(self.root) and folder not in self._made
+        return is_ours and os.access(folder.parent, os.R_OK)  # the root's own may be closed to us
+
+    def _make_folder(self, path: Path) -> None:
+        if path.is_dir():
+            return
+        self._call("mkdir", path)
+        try:
+            path.mkdir()
+        except FileExistsError:  # lost to another process is as good as made
+            if not path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+
+    def require_place(self, target: Path, staged: Path) -> None:
+        """Nothing, if a staged file could be renamed onto a target without leaving the lake.
+
+        Raises:
+            OSError: a link, a file or another file system stands between the root and the target, or a folder
+                where the target belongs.
+        """
+        device = staged.parent.stat().st_dev
+        for path in (self.root, *reversed([path for path in (target, *target.parents) if self.root in path.parents])):
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                return
+            if path == target:
+                code = errno.EISDIR if stat.S_ISDIR(status.st_mode) else 0
+            elif stat.S_ISLNK(status.st_mode):
+                code = errno.ELOOP
+            else:
+                code = 0 if status.st_dev == device else errno.EXDEV
+            if code:
+                raise OSError(code, os.strerror(code), str(path))
 
     def sync_folders(self, folders: Iterable[Path]) -> None:
         """Names that were added, replaced or removed in these folders are on disk when this returns."""
@@ -155,6 +158,7 @@ class Disk:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            self._call("fsync", path)
             _sync(file.fileno())
 
     def seal(self, path: Path, mtime_ns: int) -> None:
@@ -169,7 +173,7 @@ class Disk:
         source.rename(target)
 
     def create(self, staged: Path, target: Path) -> bool:
-        """Give a staged file its name if nobody has it; False where somebody has. The spare name is removed."""
+        """Give a staged file its name if nobody has it; False where somebody has. The staged name may stay."""
         self._call("link", target)
         try:
             os.link(staged, target)
@@ -178,8 +182,7 @@ class Disk:
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
-            return _rename_if_absent(staged, target)
-        self.remove(staged)
+            return _rename_if_absent(staged, target, error)
         return True
 
     def put(self, version: Path, target: Path, spare: Path) -> None:
@@ -237,13 +240,6 @@ class Disk:
         self._call("rmtree", folder)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def is_regular(self, path: Path) -> bool:
-        """Whether a plain file, no link, stands there."""
-        try:
-            return stat.S_ISREG(path.lstat().st_mode)
-        except FileNotFoundError:
-            return False
-
 
 def _sync(descriptor: int) -> None:
     if sys.platform == "darwin":
@@ -255,10 +251,12 @@ def _sync(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def _rename_if_absent(source: Path, target: Path) -> bool:
-    """``renameat2(RENAME_NOREPLACE)``, for file systems without hard links."""
+def _rename_if_absent(source: Path, target: Path, refused: OSError) -> bool:
+    """``renameat2(RENAME_NOREPLACE)``, for file systems without hard links; what was refused, where there is none."""
     at_cwd, no_replace = -100, 1
     libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        raise refused
     if libc.renameat2(at_cwd, os.fsencode(source), at_cwd, os.fsencode(target), no_replace) == 0:
         return True
     code = ctypes.get_errno()

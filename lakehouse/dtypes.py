@@ -46,8 +46,10 @@ _CURES: Final[Mapping[str, str]] = {
     "Time": ".cast(pl.String)",
     "Duration": ".dt.total_microseconds()",
     "Array": ".arr.to_list()",
+    "Map": ".map.entries()",
+    "Extension": ".ext.storage()",
     "Object": ".map_elements(str, return_dtype=pl.String)",
-    "Null": ".cast(…) to the type that it will have once there are values",
+    "Null": ".cast(<the type of its values>)",
 }
 _MAX_DIGITS: Final = 38
 
@@ -96,7 +98,7 @@ def parse_type(text: str) -> pl.DataType:
     """The type of a name; ``parse_type(type_name(x)) == x`` for every type that is stored."""
     dtype, end = _parse(text, 0)
     if end != len(text):
-        raise ValueError(f"{text!r} is not the name of a type")
+        raise ValueError(f"{text!r} is not the name of a type: {text[end:]!r} is left over")
     return dtype
 
 
@@ -114,16 +116,22 @@ def _parse(text: str, at: int) -> tuple[pl.DataType, int]:
         return _SIMPLE[match["simple"]], match.end()
     if match["open"] == "list[":
         inner, end = _parse(text, match.end())
-        return pl.List(inner), end + 1
-    fields, at = [], match.end()
-    while text[at] != "]":
-        name = _FIELD.match(text, at)
+        return pl.List(inner), _closed(text, end)
+    fields: list[pl.Field] = []
+    end = match.end()
+    while not fields or text.startswith(", ", end):
+        name = _FIELD.match(text, end + 2 if fields else end)
         if name is None:
-            raise ValueError(f"{text[at:]!r} is not a field of a struct")
-        inner, at = _parse(text, name.end())
+            raise ValueError(f"{text[end:]!r} is not a field of a struct")
+        inner, end = _parse(text, name.end())
         fields.append(pl.Field(re.sub(r"\\(.)", r"\1", name[1]), inner))
-        at += 2 if text.startswith(", ", at) else 0
-    return pl.Struct(fields), at + 1
+    return pl.Struct(fields), _closed(text, end)
+
+
+def _closed(text: str, at: int) -> int:
+    if not text.startswith("]", at):
+        raise ValueError(f"{text!r} is not the name of a type: a bracket stays open")
+    return at + 1
 
 
 def storable(dtype: pl.DataType) -> pl.DataType:
@@ -145,10 +153,20 @@ def storable(dtype: pl.DataType) -> pl.DataType:
     if isinstance(dtype, pl.Decimal) and (dtype.precision or _MAX_DIGITS) <= _MAX_DIGITS:
         return pl.Decimal(dtype.precision or _MAX_DIGITS, dtype.scale)
     if isinstance(dtype, pl.List):
-        return pl.List(storable(_instance(dtype.inner)))
+        return pl.List(_storable_within(".list.eval(pl.element()", _instance(dtype.inner)))
     if isinstance(dtype, pl.Struct) and dtype.fields:
-        return pl.Struct([pl.Field(field.name, storable(_instance(field.dtype))) for field in dtype.fields])
+        names = {field.name: f".struct.with_fields(pl.field({_quote(field.name)})" for field in dtype.fields}
+        inner = [(field.name, _storable_within(names[field.name], _instance(field.dtype))) for field in dtype.fields]
+        return pl.Struct([pl.Field(name, found) for name, found in inner])
     raise ValueError(_CURES.get(type(dtype).__name__, ".cast(pl.String)"))
+
+
+def _storable_within(reach: str, inner: pl.DataType) -> pl.DataType:
+    """What `storable` gives for a type within another; a cure is led by how an expression reaches in there."""
+    try:
+        return storable(inner)
+    except ValueError as cure:
+        raise ValueError(f"{reach}{cure})") from None
 
 
 def schema_of(columns: Mapping[str, pl.DataType]) -> Schema:
@@ -165,24 +183,36 @@ def schema_of(columns: Mapping[str, pl.DataType]) -> Schema:
             raise AuditError(
                 f"column {name!r} is {dtype}, which not every reader of Parquet gives back as it was",
                 code="type-refused",
-                help=f'write pl.col("{name}"){cure}',
+                help=f"write pl.col({_quote(name)}){cure}",
             ) from None
     return tuple(schema)
 
 
-def require_columns(names: Iterable[str], partition_columns: Iterable[str]) -> None:
-    """Names that every reader can tell apart.
+def require_columns(columns: Mapping[str, pl.DataType], partition_columns: Iterable[str]) -> None:
+    """Nothing, if every reader can tell the columns apart, and so the fields of a struct.
 
     Raises:
         AuditError: for an empty name, and for two that differ only in case.
     """
-    seen = {name.casefold(): name for name in partition_columns}
+    _require_names(columns, partition_columns, "column")
+    pending = list(columns.values())
+    while pending:
+        dtype = pending.pop()
+        if isinstance(dtype, pl.List):
+            pending.append(_instance(dtype.inner))
+        elif isinstance(dtype, pl.Struct):
+            _require_names([field.name for field in dtype.fields], (), "struct field")
+            pending += [_instance(field.dtype) for field in dtype.fields]
+
+
+def _require_names(names: Iterable[str], taken: Iterable[str], what: str) -> None:
+    seen = {name.casefold(): name for name in taken}
     for name in names:
         if not name:
-            raise AuditError("a column has no name", code="column-refused", help="give it one with .alias(…)")
+            raise AuditError(f"a {what} has no name", code="column-refused", help="give it one")
         if (other := seen.setdefault(name.casefold(), name)) != name:
             raise AuditError(
-                f"columns {other!r} and {name!r} differ only in case, and Spark and DuckDB take them for one",
+                f"{what}s {other!r} and {name!r} differ only in case, and Spark and DuckDB take them for one",
                 code="column-refused",
                 help="rename one of them",
             )

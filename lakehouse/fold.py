@@ -5,11 +5,10 @@ Knows how commits follow on each other. Refuses to read files or clocks: commits
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from lakehouse.records import (
     FORMAT,
@@ -18,7 +17,9 @@ from lakehouse.records import (
     Provenance,
     Schema,
     Version,
+    dump,
     from_instant,
+    load,
     to_instant,
 )
 
@@ -68,13 +69,17 @@ class KeyState:
         gone = {version.path for version in record.dropped}
         if record.version is not None:
             gone.add(record.version.path)
-        leaving = [version for version in (record.displaced, self.version) if version is not None]
+        # What somebody else put in place of the lake's own file came after it.
+        leaving = [version for version in (self.version, record.displaced) if version is not None]
         kept = [*self.superseded, *(Superseded(version, commit.time) for version in leaving)]
         return KeyState(
             commit=commit.number,
             current=record if record.version is not None else None,
             superseded=tuple(item for item in kept if item.version.path not in gone),
         )
+
+
+_NEVER: Final = KeyState()
 
 
 @dataclass(slots=True)
@@ -86,8 +91,8 @@ class Fold:
         number: the last commit added; 0 for an empty log.
         digest: SHA-256 of that commit's file; None for an empty log.
         time: its instant; None for an empty log.
-        schema: the contract; None before anything was made.
-        partitions: what the keys mean, as the last commit said it.
+        schema: the contract; None before anything was made. Attempts that failed leave it as it was.
+        partitions: what the keys mean; empty before anything was made.
         keys: the state of each key that the log speaks of.
     """
 
@@ -98,11 +103,11 @@ class Fold:
     schema: Schema | None = None
     partitions: Mapping[str, str] = field(default_factory=dict)
     keys: dict[str, KeyState] = field(default_factory=dict)
-    _shared: dict[int, Provenance] = field(default_factory=dict)
+    _shared: dict[int, Provenance] = field(default_factory=dict, repr=False, compare=False)
 
     def key(self, key: str) -> KeyState:
         """The state of one key; that of a key never made, where the log does not speak of it."""
-        return self.keys.get(key, KeyState())
+        return self.keys.get(key, _NEVER)
 
     def add(self, commit: Commit, digest: str) -> None:
         """Go one commit further.
@@ -115,8 +120,9 @@ class Fold:
         for record in commit.records:
             self.keys[record.key] = self.key(record.key).after(commit, record)
         self.number, self.digest, self.time = commit.number, digest, commit.time
-        self.schema = commit.shared.schema or self.schema
-        self.partitions = commit.shared.partitions
+        if any(record.is_ok for record in commit.records):
+            self.schema = commit.shared.schema or self.schema
+            self.partitions = commit.shared.partitions
         self._shared[commit.number] = commit.shared
 
     def code_parts(self, key: str) -> Mapping[str, str]:
@@ -126,7 +132,7 @@ class Fold:
 
     def to_checkpoint(self) -> bytes:
         """The whole state as bytes, for a cache: `from_checkpoint` reads it again."""
-        return json.dumps(
+        return dump(
             {
                 "format": FORMAT,
                 "asset": self.asset,
@@ -137,9 +143,8 @@ class Fold:
                 "partitions": dict(self.partitions),
                 "keys": {key: _dump_key(state) for key, state in self.keys.items()},
                 "shared": self._dump_shared(),
-            },
-            ensure_ascii=False,
-        ).encode()
+            }
+        )
 
     def _dump_shared(self) -> dict[str, Any]:
         """What the commits share, for those commits only that some key still refers to."""
@@ -153,22 +158,19 @@ class Fold:
         Raises:
             ValueError, KeyError, TypeError: where the bytes are no checkpoint of this release.
         """
-        content = json.loads(data)
-        if content["format"] != FORMAT:
-            raise ValueError("a checkpoint of another release")
-        shared = {int(number): Provenance.from_json(item) for number, item in content["shared"].items()}
+        content = load(data)
+        shared = {int(number): Provenance.from_json(item) for number, item in dict(content["shared"]).items()}
         asset = content["asset"]
-        fold = cls(
+        return cls(
             asset=asset,
             number=content["number"],
             digest=content["digest"],
             time=to_instant(content["time"]) if content["time"] else None,
             schema=content["schema"] and tuple((name, kind) for name, kind in content["schema"]),
-            partitions=content["partitions"],
+            partitions=dict(content["partitions"]),
+            keys={key: _load_key(item, asset, shared) for key, item in dict(content["keys"]).items()},
+            _shared=shared,
         )
-        fold._shared = shared
-        fold.keys = {key: _load_key(item, asset, shared) for key, item in content["keys"].items()}
-        return fold
 
 
 def _dump_key(state: KeyState) -> dict[str, Any]:
@@ -182,13 +184,13 @@ def _dump_key(state: KeyState) -> dict[str, Any]:
 
 
 def _load_key(item: Mapping[str, Any], asset: str, shared: Mapping[int, Provenance]) -> KeyState:
-    def load(record: Mapping[str, Any] | None, commit: int) -> Materialization | None:
+    def read(record: Mapping[str, Any] | None, commit: int) -> Materialization | None:
         return Materialization.from_record(record, asset=asset, shared=shared[commit]) if record else None
 
     return KeyState(
         commit=item["commit"],
-        current=load(item["current"], item["commit"]),
-        attempt=load(item["attempt"], item["attempt_commit"]),
+        current=read(item["current"], item["commit"]),
+        attempt=read(item["attempt"], item["attempt_commit"]),
         attempt_commit=item["attempt_commit"],
         superseded=tuple(
             Superseded(Version.from_json(version), to_instant(since)) for version, since in item["superseded"]

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
 
-from lakehouse import csv_faults
 from lakehouse.assets import Asset, Source, View
-from lakehouse.calls import ENGINE_ERRORS
 from lakehouse.errors import SourceError
 from lakehouse.frames import Frames, edge
-from lakehouse.sources import SourceNow
+from lakehouse.sources import ONE_PASS, SourceNow, source_fault
 
 __all__ = ["Intake"]
 
-_ONE_PASS: Final = ("csv", "ndjson")  # nothing can be skipped in these: the query scans all of them anyway
+_FAR_AWAY: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -51,22 +50,29 @@ class Intake:
                     "nulls", now.source.name, self.frames.whole(now.source.name).select(pl.col(required).null_count())
                 )
         for name, time in self.frames.timed():
-            frame = self.frames.whole(name)
-            start = self.frames.asset.partitions.window(self.frames.asset.partitions.first_key).start
-            before = pl.col(time) < edge(start, frame.collect_schema()[time])
-            self._ask(
-                "no key",
-                name,
-                frame.select(null=pl.col(time).is_null().sum(), before=before.sum(), last=pl.col(time).max()),
-            )
-        shared = [item for item in self._asked if self._is_shared(item[1])]
-        for item in [item for item in self._asked if item not in shared]:
-            self._judge_one(*item[:2], item[2].collect(engine="streaming"))
+            self._ask("no key", name, self._without_key(self.frames.whole(name), time))
+        asked, self._asked = self._asked, []
+        for question, name, query in asked:
+            if self._is_shared(name):
+                self._ask(question, name, query)
+            else:
+                self._judge_one(question, name, query.collect(engine="streaming"))
         for now in self.frames.sources.values():
             if now.source.format == "parquet" and (required := _required(now.source)):
                 self._judge_parquet(now, required)
-        self._asked = shared
-        return [query for _, _, query in shared]
+        return [query for _, _, query in self._asked]
+
+    def _without_key(self, frame: pl.LazyFrame, time: str) -> pl.LazyFrame:
+        """How many rows have no key, by reason, and the latest time; one row."""
+        partitions, dtype = self.frames.asset.partitions, frame.collect_schema()[time]
+        first, last = partitions.window(partitions.first_key).start, _last_key(self.frames.asset)
+        after = pl.lit(0) if last is None else (pl.col(time) >= edge(partitions.window(last).end, dtype)).sum()
+        return frame.select(
+            null=pl.col(time).is_null().sum(),
+            before=(pl.col(time) < edge(first, dtype)).sum(),
+            after=after,
+            last=pl.col(time).max(),
+        )
 
     def _ask(self, question: str, name: str, query: pl.LazyFrame) -> None:
         self._asked.append((question, name, query))
@@ -74,7 +80,7 @@ class Intake:
     def _is_shared(self, name: str) -> bool:
         node = self.frames.graph.node(name)
         inputs = [node] if isinstance(node, Source) else self.frames.graph.inputs(name)
-        return all(isinstance(item, Source) and item.format in _ONE_PASS for item in inputs)
+        return all(isinstance(item, Source) and item.format in ONE_PASS for item in inputs)
 
     def judge(self, answers: Sequence[pl.DataFrame]) -> None:
         """Take the answers, in the order of the questions.
@@ -96,46 +102,33 @@ class Intake:
             self.notes += _no_key(self.frames.asset, node, found)
 
     def _judge_parquet(self, now: SourceNow, required: list[str]) -> None:
-        """Null counts from the files' footers; a scan only where a writer left them out."""
+        """Null counts from the files' footers; a scan only of columns of which those do not tell."""
         import pyarrow.parquet as pq
 
-        counts: dict[str, int] = {}
+        counts, untold = dict.fromkeys(required, 0), {name for name in required if self._is_nested(now, name)}
         for path in now.files:
             footer = pq.read_metadata(path)
-            for group in range(footer.num_row_groups):
-                for index in range(footer.num_columns):
-                    column = footer.row_group(group).column(index)
-                    statistics = column.statistics
-                    if column.path_in_schema not in required:
-                        continue
+            indices = {footer.schema.column(index).path: index for index in range(footer.num_columns)}
+            for group in (footer.row_group(number) for number in range(footer.num_row_groups)):
+                for name in [name for name in required if name not in untold]:
+                    statistics = group.column(indices[name]).statistics
                     if statistics is None or not statistics.has_null_count:
-                        self._judge_one("nulls", now.source.name, self._count_nulls(now.source.name, required))
-                        return
-                    if statistics.null_count:
-                        counts[column.path_in_schema] = counts.get(column.path_in_schema, 0) + statistics.null_count
-        if counts:
-            raise _holds_nulls(now, counts)
+                        untold.add(name)
+                    else:
+                        counts[name] += statistics.null_count
+        if untold:
+            query = self.frames.whole(now.source.name).select(pl.col(sorted(untold)).null_count())
+            counts |= query.collect(engine="streaming").row(0, named=True)
+        if found := {name: count for name, count in counts.items() if count}:
+            raise _holds_nulls(now, found)
 
-    def _count_nulls(self, name: str, required: list[str]) -> pl.DataFrame:
-        return self.frames.whole(name).select(pl.col(required).null_count()).collect(engine="streaming")
+    def _is_nested(self, now: SourceNow, name: str) -> bool:
+        """Whether a column has no null count of its own in a footer, only its leaves do."""
+        return (now.source.schema or {})[name].is_nested()
 
 
 def _required(source: Source) -> list[str]:
     return [name for name in source.schema or () if name not in source.nullable]
-
-
-def source_fault(now: SourceNow) -> SourceError | None:
-    """What is wrong with a source's lines; None where nothing is, or where it has no lines."""
-    if now.source.format != "csv" or now.source.schema is None:
-        return None
-    for path in now.files:
-        try:
-            faults = csv_faults.find_faults(path, now.source.schema, nullable=now.source.nullable)
-        except ENGINE_ERRORS:  # the file may be gone by now; the first error is then the better one
-            continue
-        if faults is not None:
-            return csv_faults.source_error(now.shown(path), faults)
-    return None
 
 
 def _holds_nulls(now: SourceNow, counts: dict[str, int]) -> SourceError:
@@ -153,9 +146,17 @@ def _no_key(asset: Asset, node: Source | View | Asset, counts: dict[str, int]) -
     if null := counts.get("null"):
         notes.append(f"{_rows(null)} of {node.name} {_have(null)} no {time} and {_belong(null)} to no partition")
     if before := counts.get("before"):
-        verb, start = "is" if before == 1 else "are", asset.partitions.first_key
-        notes.append(f"{_rows(before)} of {node.name} {verb} from before {start}, where {asset.name} begins")
+        start = asset.partitions.first_key
+        notes.append(f"{_rows(before)} of {node.name} {_are(before)} from before {start}, where {asset.name} begins")
+    if after := counts.get("after"):
+        end = _last_key(asset)
+        notes.append(f"{_rows(after)} of {node.name} {_are(after)} from after {end}, where {asset.name} ends")
     return notes
+
+
+def _last_key(asset: Asset) -> str | None:
+    """The key that the definition ends with; None where it has no end."""
+    return None if asset.partitions.end is None else asset.partitions.last_key(_FAR_AWAY)
 
 
 def _rows(count: int) -> str:
@@ -164,6 +165,10 @@ def _rows(count: int) -> str:
 
 def _have(count: int) -> str:
     return "has" if count == 1 else "have"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _belong(count: int) -> str:

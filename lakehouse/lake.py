@@ -21,7 +21,7 @@ from lakehouse.disk import Disk
 from lakehouse.errors import DefinitionError, LakeError, RequestError
 from lakehouse.graph import Graph
 from lakehouse.partitions import Monthly
-from lakehouse.plan import Filter, Plan, make_plan
+from lakehouse.plan import Filter, Plan, make_plan, matches
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, Scope, Selection, resolve_all
 from lakehouse.status import AssetStatus, asset_status, explained
@@ -50,7 +50,9 @@ class MaterializeError(LakeError):
     exit_code = 1
     default_code = "partitions-failed"
 
-    def __init__(self, message: str, *, results: Sequence[Materialization], details: Sequence[str]) -> None:
+    def __init__(
+        self, message: str, *, results: Sequence[Materialization] = (), details: Sequence[str] = ()
+    ) -> None:
         super().__init__(message, details=details)
         self.results = list(results)
 
@@ -78,6 +80,8 @@ class Lake:
         self._definitions = Definitions()
         self._graph: Graph | None = None
         self._clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self._on_call: Callable[[str, Path], None] = lambda *_: None
+        self._in_memory_bytes: int | None = None
         if keep_versions < 0:
             raise DefinitionError(f"keep_versions={keep_versions!r} is negative ({self._where})")
         self._keep_versions = keep_versions
@@ -203,7 +207,9 @@ class Lake:
     def base(self) -> Path:
         """The folder against which relative paths resolve."""
         if self._base is None:
-            self._base = Path(self._where.filename).resolve().parent
+            file = Path(self._where.filename)
+            # Typed at a prompt or in a notebook, it stands in no file of the user's.
+            self._base = file.resolve().parent if file.is_file() else Path.cwd()
         return self._base
 
     @base.setter
@@ -218,7 +224,8 @@ class Lake:
     def survey(self) -> Survey:
         """One look at the lake as it is now; states, code versions and logs are read through it."""
         opaque = {id(self): "lake", **{id(node): node.name for node in self._definitions.nodes.values()}}
-        return Survey(graph=self.graph, disk=Disk(self.root), base=self.base, time=self._clock(), opaque=opaque)
+        disk = Disk(self.root, self._on_call)
+        return Survey(graph=self.graph, disk=disk, base=self.base, time=self._clock(), opaque=opaque)
 
     def scopes(self, names: Iterable[str] = ()) -> list[Scope]:
         """The assets that a selection may be about, upstream first.
@@ -335,18 +342,20 @@ class Lake:
         """What making these partitions takes: they, and before them what they are made of and is not fresh."""
         asked = resolution.keys_by_asset
         order = self.graph.with_upstream(asked) if upstream else [self.graph.asset(name) for name in asked]
-        keys: dict[str, list[str]] = {asset.name: list(asked.get(asset.name, ())) for asset in order}
+        keys: dict[str, list[str]] = {
+            asset.name: [key for key in asked.get(asset.name, ()) if matches(survey.state(asset, key), only)]
+            for asset in order
+        }
         for asset in reversed(order):
             for name in self.graph.upstream_assets(asset.name):
                 if name in keys and name not in asked:
                     upper = self.graph.asset(name)
-                    needed = {k for key in keys[asset.name] for k in survey.upstream_keys(asset, upper, key)}
+                    needed = survey.upstream_keys(asset, upper, keys[asset.name])
                     keys[name] = sorted({*keys[name], *needed}, key=upper.partitions.index)
         plan = make_plan(
             keys,
             lambda name, key: survey.state(self.graph.asset(name), key),
             forced=list(asked) if force else [],
-            filters={name: tuple(only) for name in asked},
             explained=lambda _, state: explained(survey, state),
         )
         return Plan(tuple(step for step in plan.steps if step.asset in asked or step.action != "keep"))
@@ -360,11 +369,11 @@ class Lake:
         allow_schema_change: bool = False,
         fail_fast: bool = False,
         command: str = "",
-        on_event: Callable[[Event], None] = lambda event: None,
+        on_event: Callable[[Event], None] = lambda _: None,
     ) -> Outcome:
         """Carry out a plan; the outcome tells of failures, and is not raised."""
         from lakehouse.materialize import Settings, materialize
-        from lakehouse.publish import Retention
+        from lakehouse.retention import Retention
 
         settings = Settings(
             retention=Retention(self._keep_versions, self._grace),
@@ -373,6 +382,7 @@ class Lake:
             fail_fast=fail_fast,
             by={"user": _user(), "host": os.uname().nodename, "command": command or Path(sys.argv[0]).name},
             clock=self._clock,
+            in_memory_bytes=self._in_memory_bytes,
         )
         return materialize(survey, plan, settings, on_event)
 

@@ -75,7 +75,11 @@ def require_key_value(column: str, value: str) -> str:
     """
     if value in _NULL_LIKE:
         raise PartitionKeyError(f"{value!r} cannot be a value of {column}: readers take it for no value at all")
-    if len(f"{column}={escape(value)}".encode()) > _NAME_BYTES:
+    try:
+        size_bytes = len(f"{column}={escape(value)}".encode())
+    except UnicodeEncodeError:
+        raise PartitionKeyError(f"{value!r} cannot be a value of {column}: it is no Unicode text") from None
+    if size_bytes > _NAME_BYTES:
         raise PartitionKeyError(f"a value of {column} is too long for a folder's name: {value[:40]!r}…")
     return value
 

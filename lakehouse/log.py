@@ -6,6 +6,7 @@ Knows how to read the log to its end and how to add one commit if nobody else di
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from lakehouse import layout
-from lakehouse.disk import Disk
+from lakehouse.disk import Disk, digest_file
 from lakehouse.errors import RequestError, StorageError
 from lakehouse.fold import Fold
 from lakehouse.records import Commit, to_instant
+from lakehouse.storage_errors import storage_errors
 
 __all__ = ["Log"]
 
@@ -50,16 +52,26 @@ class Log:
         Raises:
             StorageError: where a number is missing.
         """
-        try:
-            with os.scandir(self.folder) as entries:
-                numbers = [int(match[1]) for entry in entries if (match := _COMMIT.fullmatch(entry.name))]
-        except FileNotFoundError:
-            return 0
+        with storage_errors(self.folder, "reading the log"):
+            try:
+                with os.scandir(self.folder) as entries:
+                    numbers = {int(match[1]) for entry in entries if (match := _COMMIT.fullmatch(entry.name))}
+            except FileNotFoundError:
+                return 0
         last = max(numbers, default=0)
-        if last != len(numbers):
-            missing = min(set(range(1, last + 1)) - set(numbers))
-            raise self._damaged(missing, "is missing")
+        for number in sorted(set(range(1, last + 1)) - numbers):
+            # A listing may leave out a name that was added while it was made, and have a later one.
+            if not self._file(number).exists():
+                raise self._damaged(number, "is missing")
         return last
+
+    def digest(self, number: int) -> str:
+        """SHA-256 of a commit's file.
+
+        Raises:
+            OSError: there is no such commit.
+        """
+        return digest_file(self._file(number))
 
     def read(self, *, to: int | None = None) -> Fold:
         """The state at the end of the log, or at an earlier position.
@@ -120,7 +132,6 @@ class Log:
         self.disk.make_folders([self.folder])
         self.disk.write_new(spare, commit.to_bytes())
         if not self.disk.create(spare, self._file(commit.number)):
-            self.disk.remove(spare)
             return False
         try:
             self.disk.sync_folders([self.folder])
@@ -142,9 +153,12 @@ class Log:
 
     def _read(self, number: int) -> tuple[Commit, str]:
         try:
-            return Commit.from_bytes(self._file(number).read_bytes())
-        except FileNotFoundError:
-            raise self._damaged(number, "is missing") from None
+            with storage_errors(self._file(number), "reading the log"):
+                return Commit.from_bytes(self._file(number).read_bytes())
+        except StorageError as error:
+            if error.context["errno"] == errno.ENOENT:
+                raise self._damaged(number, "is missing") from None
+            raise
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(number, f"cannot be read ({error})") from error
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from lakehouse import layout
 from lakehouse.assets import Asset
 from lakehouse.attempt import Attempt
-from lakehouse.disk import storage_errors
 from lakehouse.errors import ComputeError, LakeError, StorageError
 from lakehouse.fold import Fold
 from lakehouse.outcome import Event, Outcome, Reporter
 from lakehouse.plan import Plan, Step
 from lakehouse.projection import Projection, project
-from lakehouse.publish import Published, Publisher, Retention, forget_versions
+from lakehouse.publish import Published, Publisher
 from lakehouse.records import Provenance
+from lakehouse.retention import Retention, forget_versions
 from lakehouse.staging import Run, open_run, sweep
+from lakehouse.storage_errors import storage_errors
 from lakehouse.survey import Survey
 
 __all__ = ["Settings", "materialize"]
@@ -56,35 +57,43 @@ def materialize(survey: Survey, plan: Plan, settings: Settings, on_event: Callab
     """Carry out a plan.
 
     Each partition is published or left as it was; one that fails stops nothing but what is made of it. Without
-    anything to make, nothing is written.
+    anything to make, nothing is written; what dead runs left is removed all the same.
 
     Raises:
         StorageError: nothing could be begun. Once begun, it is the outcome's ``error``.
     """
     outcome = Outcome("")
     reporter = Reporter(graph=survey.graph, outcome=outcome, clock=settings.clock, on_event=on_event)
+    forget = partial(forget_versions, survey.disk)
+    sweep(survey.disk, forget)
     if not plan.to_make and not any(survey.is_behind(asset) for asset in plan.assets()):
         for step in plan.steps:
             reporter.finish(step, reporter.kept(step))
         reporter.close(plan.steps)
         return outcome
-    with storage_errors(survey.disk.root, "preparing the run"), open_run(survey.disk, settings.clock()) as run:
-        outcome.run = run.id
-        sweep(survey.disk, lambda dead: forget_versions(survey.disk, dead))
-        try:
-            for name in plan.assets():
-                asset = survey.graph.asset(name)
-                _AssetRun(survey=survey, asset=asset, settings=settings, reporter=reporter, run=run).make(
-                    plan.of(name)
-                )
-                if settings.fail_fast and reporter.has_failed():
-                    break
-        except StorageError as error:
-            outcome.error = error
-        finally:
-            reporter.close(plan.steps)
+    try:
+        with (
+            storage_errors(survey.disk.root, "making partitions"),
+            open_run(survey.disk, settings.clock(), forget) as run,
+        ):
+            outcome.run = run.id
+            _make_all(survey, plan, settings, reporter, run)
+    except StorageError as error:
+        if not outcome.run:
+            raise
+        outcome.error = error
+    finally:
+        reporter.close(plan.steps)
     survey.keep_digests()
     return outcome
+
+
+def _make_all(survey: Survey, plan: Plan, settings: Settings, reporter: Reporter, run: Run) -> None:
+    for name in plan.assets():
+        asset = survey.graph.asset(name)
+        _AssetRun(survey=survey, asset=asset, settings=settings, reporter=reporter, run=run).make(plan.of(name))
+        if settings.fail_fast and reporter.has_failed():
+            return
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,9 +109,8 @@ class _AssetRun:
     def make(self, steps: Sequence[Step]) -> None:
         """Make the partitions, planning again those that another run changed meanwhile."""
         if self.survey.is_behind(self.asset.name):
-            with storage_errors(self.survey.disk.root, "projecting"):
-                projection, fold = project(self.survey.log(self.asset.name), self.run)
-            self._take(fold, projection)
+            fold = self.survey.fold(self.asset.name)
+            self._take(fold, project(self.survey.log(self.asset.name), self.run, fold))
         pending = list(steps)
         for race in range(_RACES + 1):
             due = [step for step in pending if self._is_due(step, is_retry=race > 0)]
@@ -140,12 +148,14 @@ class _AssetRun:
     def _blocked_upstream(self, key: str) -> LakeError | None:
         """Why a key cannot be made: a partition that it reads failed in this run, or was never made."""
         for name in self.survey.graph.upstream_assets(self.asset.name):
-            for upper in self.survey.upstream_keys(self.asset, self.survey.graph.asset(name), key):
-                result = self.reporter.result(name, upper)
-                if result is not None and not result.is_ok:
-                    return ComputeError(f"upstream {name} {upper} failed", code="upstream-failed")
-                if self.survey.fold(name).key(upper).version is None:
-                    return ComputeError(f"upstream {name} {upper} is missing", code="upstream-missing")
+            upstream = self.survey.graph.asset(name)
+            failed = self.reporter.failed_keys(name)
+            own = {key} if name in self.asset.reads or self.survey.is_declared(upstream, key) else set()
+            read = failed if self.survey.reads_all(self.asset, upstream) else own & failed
+            for upper in sorted(read):
+                return ComputeError(f"upstream {name} {upper} failed", code="upstream-failed")
+            if own and self.survey.fold(name).key(key).version is None:
+                return ComputeError(f"upstream {name} {key} is missing", code="upstream-missing")
         return None
 
     def _attempt(self, steps: Sequence[Step]) -> set[str]:
@@ -211,12 +221,5 @@ class _AssetRun:
         for key in projection.unrecorded:
             note = f"{key}: a file that somebody else put there was left as it is; the log has newer data"
             self.reporter.outcome.note(self.asset.name, note)
-        if projection.failed:
-            key, error = next(iter(projection.failed.items()))
-            file = layout.hive_file(self.asset.name, key)
-            raise StorageError(
-                f"{self.asset.name} {key}: committed, not yet projected: {error}",
-                code="not-projected",
-                help="see to the cause, then run the same command again: the data is safe in the log",
-                context={"file": file, "keys": list(projection.failed)},
-            )
+        if projection.error is not None:
+            raise projection.error

@@ -89,6 +89,7 @@ class Reporter:
     clock: Callable[[], datetime]
     on_event: Callable[[Event], None]
     _done: dict[tuple[str, str], Materialization] = field(default_factory=dict)
+    _failed: dict[str, set[str]] = field(default_factory=dict)
 
     def start(self, step: Step) -> None:
         """Say that a partition is begun."""
@@ -99,15 +100,21 @@ class Reporter:
         before = step.state.known.current
         result = result.with_(kept=before and before.version, kept_made=before and before.finished)
         self._done[result.asset, result.key] = result
+        if not result.is_ok:
+            self._failed.setdefault(result.asset, set()).add(result.key)
         self.on_event(Event("finished", result.asset, result.key, result))
 
     def result(self, asset: str, key: str) -> Materialization | None:
         """What came of a partition in this run; None where nothing did yet."""
         return self._done.get((asset, key))
 
+    def failed_keys(self, asset: str) -> set[str]:
+        """The partitions of an asset that are not what was asked for."""
+        return self._failed.get(asset, set())
+
     def has_failed(self) -> bool:
         """Whether any partition is not what was asked for."""
-        return any(not result.is_ok for result in self._done.values())
+        return bool(self._failed)
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Hand the results to the outcome, in the plan's order."""

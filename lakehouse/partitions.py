@@ -75,7 +75,7 @@ class Monthly:
         if not (isinstance(self.column, str) and _SAFE_NAME.fullmatch(self.column)):
             what = "is not a column name: expected letters, digits and _, no digit first"
             raise _refused("column", self.column, what)
-        months = _months(self.format, _zone(self.timezone))
+        months = _months(self.format, self.timezone)
         first = months.starting(_day("start", self.start, months))
         stop = None if self.end is None else months.holding(_day("end", self.end, months))
         if stop is not None and stop <= first:
@@ -216,7 +216,10 @@ class Monthly:
         return PartitionKeyError(message, help=f"{cure} {also}".rstrip(), context=facts)
 
 
-def _months(key_format: str, zone: ZoneInfo) -> Months:
+def _months(key_format: str, timezone: str) -> Months:
+    if not isinstance(key_format, str):
+        raise _refused("format", key_format, "is not a format: expected text such as %Y-%m")
+    zone = _zone(timezone)
     try:
         return Months.of(key_format, zone)
     except ValueError as error:

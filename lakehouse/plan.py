@@ -67,7 +67,6 @@ def make_plan(
     state: Callable[[str, str], State],
     *,
     forced: Collection[str],
-    filters: Mapping[str, Sequence[Filter]],
     explained: Callable[[str, State], str],
 ) -> Plan:
     """The plan for these keys.
@@ -76,22 +75,22 @@ def make_plan(
         keys: the requested keys of each asset, assets in the order of making.
         state: tells the state of a partition.
         forced: assets of which fresh partitions are made too, and files that somebody else made are replaced.
-        filters: by asset, only partitions of these kinds; none: all.
         explained: says in words why a state is not fresh.
     """
     steps = []
     for asset, wanted in keys.items():
         for key in wanted:
             found = state(asset, key)
-            if not matches(found, filters.get(asset, ())):
-                continue
-            action: Literal["make", "keep", "refuse"] = "make"
-            if asset not in forced and found.status == "unrecorded":
-                action = "refuse"
-            elif asset not in forced and found.status == "fresh" and not found.is_failed:
-                action = "keep"
-            steps.append(Step(asset, key, action, found, explained(asset, found)))
+            steps.append(Step(asset, key, _action(found, forced=asset in forced), found, explained(asset, found)))
     return Plan(tuple(steps))
+
+
+def _action(state: State, *, forced: bool) -> Literal["make", "keep", "refuse"]:
+    if state.status == "orphaned":  # what reads it may go on doing so; the definition makes it no more
+        return "keep"
+    if state.status == "unrecorded":
+        return "make" if forced else "refuse"
+    return "make" if forced or state.is_due else "keep"
 
 
 def explain(state: State, *, source: Callable[[str], str]) -> str:
@@ -109,19 +108,23 @@ def explain(state: State, *, source: Callable[[str], str]) -> str:
         return "unrecorded: somebody else put a file there"
     if state.status == "orphaned":
         return "orphaned: the definition no longer has it"
-    return "stale: " + "; ".join(dict.fromkeys(_say(cause, source) for cause in state.causes))
+    names = ", ".join(cause.input for cause in state.causes if cause.code == "code_changed")
+    code = f"code changed: {names}" if names else "code changed"
+    return "stale: " + "; ".join(dict.fromkeys(_say(cause, source, code) for cause in state.causes))
 
 
-def _say(cause: Cause, source: Callable[[str], str]) -> str:
+def _say(cause: Cause, source: Callable[[str], str], code: str) -> str:
     match cause.code:
         case "code_changed":
-            return f"code changed: {cause.input}" if cause.input else "code changed"
+            return code
         case "source_changed":
             return source(cause.input)
         case "source_unknown":
             return f"{cause.input} changed while it was read"
         case "upstream_changed":
             return f"upstream {cause.input} changed"
+        case "upstream_stale":
+            return f"upstream {cause.input} is not fresh"
         case "schema_changed":
             return "the schema changed"
         case "window_open":
@@ -131,12 +134,12 @@ def _say(cause: Cause, source: Callable[[str], str]) -> str:
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """How long since, in the largest unit that fits: ``5 min ago``."""
-    seconds = max((now - then) / timedelta(seconds=1), 0)
+    """How long since, in the largest unit that fits: ``5 min ago``; a time that is yet to come is just now."""
+    seconds = (now - then) // timedelta(seconds=1)
     if seconds < _MINUTE:
-        return "just now" if seconds < 10 else f"{seconds:.0f} s ago"  # noqa: PLR2004
+        return "just now" if seconds < 10 else f"{seconds} s ago"  # noqa: PLR2004
     if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min ago"
+        return f"{seconds // _MINUTE} min ago"
     if seconds < 2 * _DAY:
-        return f"{seconds // _HOUR:.0f} h ago"
-    return f"{seconds // _DAY:.0f} days ago"
+        return f"{seconds // _HOUR} h ago"
+    return f"{seconds // _DAY} days ago"

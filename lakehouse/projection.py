@@ -6,6 +6,7 @@ Knows how to tell a file that the lake put there from one that somebody else did
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from lakehouse.fold import Fold
 from lakehouse.log import Log
 from lakehouse.records import Version
 from lakehouse.staging import Run, locked
+from lakehouse.storage_errors import storage_errors
 
 __all__ = ["FileState", "Projection", "compare", "foreign_file", "project", "projected"]
 
@@ -29,14 +31,12 @@ class Projection:
     """What came of one projection.
 
     Attributes:
-        number: the commit up to which the Hive tree follows the log now.
         unrecorded: keys whose file somebody else put there; they were left alone.
-        failed: keys that could not be projected, and why; the log still holds their data.
+        error: what keeps the Hive tree from following the log, which still holds the data.
     """
 
-    number: int
     unrecorded: list[str] = field(default_factory=list)
-    failed: dict[str, OSError] = field(default_factory=dict)
+    error: StorageError | None = None
 
 
 def foreign_file(path: str) -> AuditError:
@@ -57,88 +57,129 @@ def compare(file: Path, versions: Iterable[Version]) -> FileState:
         status = file.stat(follow_symlinks=False)
     except FileNotFoundError:
         return "absent"
+    except NotADirectoryError:
+        return "other"
     alike = [version for version in versions if version.size_bytes == status.st_size]
+    if not alike or not stat.S_ISREG(status.st_mode):
+        return "other"
     if any(version.mtime_ns == status.st_mtime_ns for version in alike):
         return "same"
-    if not alike or not file.is_file():
-        return "other"
     digest = digest_file(file)
     return "same" if any(version.digest == digest for version in alike) else "other"
 
 
 def projected(disk: Disk, asset: str) -> int:
-    """The commit up to which the Hive tree follows the log; 0 where nothing tells."""
+    """The commit up to which the Hive tree follows the log; 0 where nothing tells.
+
+    A log that was put back from a copy may have other commits under the same numbers, hence the digest.
+    """
+    log = Log(disk, asset)
     try:
-        return int(json.loads((disk.path(layout.log_folder(asset)) / "projected").read_bytes())["commit"])
+        content = json.loads((log.folder / "projected").read_bytes())
+        number = int(content["commit"])
+        return number if log.digest(number) == content["digest"] else 0
     except (OSError, ValueError, KeyError, TypeError):
         return 0  # it is worked out again by comparing every file
 
 
-def project(log: Log, run: Run) -> tuple[Projection, Fold]:
+def project(log: Log, run: Run, fold: Fold, *, synced: int = 0) -> Projection:
     """Make each key that the log touched since the last projection what the log's end says.
 
     Whoever comes later does what an earlier one left undone, so a crash at any point is made good by the next
-    call. Returns the log's end along with what came of it.
+    call.
+
+    Args:
+        log: the asset's log.
+        run: whose folder is used.
+        fold: the log's state as of the last look; it moves on to the end.
+        synced: the commit up to which the caller knows the log to be on disk.
+
+    Raises:
+        StorageError: the log is damaged. Any other is the projection's ``error``, for what was committed stands.
     """
-    disk = log.disk
-    with locked(log.folder / "lock"):
-        fold = log.read()
-        before = projected(disk, log.asset)
-        if before >= fold.number:
-            return Projection(fold.number), fold
-        touched, dropped = _since(log, before, fold)
-        outcome = Projection(fold.number)
-        changed = _put_all(disk, run, fold, touched, dropped, outcome)
-        disk.sync_folders(changed)
-        if not outcome.failed:
-            for version in (version for versions in dropped.values() for version in versions):
-                disk.remove(disk.path(version.path))
-            content = json.dumps({"commit": fold.number, "digest": fold.digest}).encode()
-            disk.overwrite(log.folder / "projected", content, run.spare("projected"))
-        return outcome, fold
+    outcome = Projection()
+    try:
+        log.extend(fold)
+        if projected(log.disk, log.asset) < fold.number:
+            with storage_errors(log.folder, "projecting"), locked(log.folder / "lock"):
+                log.extend(fold)
+                _follow(log, run, fold, synced, outcome)
+    except StorageError as error:
+        if error.code == "log-damaged":
+            raise
+        outcome.error = StorageError(
+            f"{log.asset}: committed, not yet projected: {error.message}",
+            code="not-projected",
+            help="see to the cause, then run the same command again: the data is safe in the log",
+            context={"asset": log.asset, **error.context},
+        )
+    return outcome
 
 
-def _since(log: Log, before: int, fold: Fold) -> tuple[Mapping[str, str], Mapping[str, list[Version]]]:
-    """The keys touched after a commit, with their Hive folders; the versions that those commits let go."""
-    touched: dict[str, str] = {}
-    dropped: dict[str, list[Version]] = {}
+def _follow(log: Log, run: Run, fold: Fold, synced: int, outcome: Projection) -> None:
+    """The projection itself, under the lock."""
+    before = projected(log.disk, log.asset)
+    if before >= fold.number:
+        return
+    if fold.number > synced:
+        # Somebody else's commit may not be on disk yet, or its run may have died before it was: after a power cut,
+        # a file of a commit that is gone would be nobody's.
+        log.disk.sync_folders([log.folder])
+    touched = _since(log, before, fold)
+    changed, failed = _put_all(log.disk, run, fold, touched, outcome)
+    log.disk.sync_folders(changed)
+    if failed:
+        raise failed[0]
+    for version in (version for item in touched.values() for version in item.dropped):
+        log.disk.remove(log.disk.path(version.path))
+    content = json.dumps({"commit": fold.number, "digest": fold.digest}).encode()
+    log.disk.overwrite(log.folder / "projected", content, run.spare("projected"))
+
+
+@dataclass(slots=True)
+class _Touched:
+    """What the commits since the last projection did to one key."""
+
+    partition: str
+    is_replaced: bool = False
+    dropped: list[Version] = field(default_factory=list)
+
+
+def _since(log: Log, before: int, fold: Fold) -> Mapping[str, _Touched]:
+    """The keys that the commits after one touched."""
+    touched: dict[str, _Touched] = {}
     for commit in log.commits(before, fold.number):
-        for record in commit.records:
-            if record.result not in ("failed", "blocked"):
-                touched[record.key] = layout.partition_path(tuple(record.partition), tuple(record.partition.values()))
-                dropped.setdefault(record.key, []).extend(record.dropped)
-    return touched, dropped
+        for record in (record for record in commit.records if record.result not in ("failed", "blocked")):
+            partition = layout.partition_path(tuple(record.partition), tuple(record.partition.values()))
+            item = touched.setdefault(record.key, _Touched(partition))
+            item.is_replaced |= record.result != "unchanged"
+            item.dropped += record.dropped
+    return touched
 
 
 def _put_all(
-    disk: Disk,
-    run: Run,
-    fold: Fold,
-    touched: Mapping[str, str],
-    dropped: Mapping[str, list[Version]],
-    outcome: Projection,
-) -> list[Path]:
-    """Project each key; the folders whose names changed."""
-    wanted: list[tuple[str, Version, Path]] = []
-    for key, partition in touched.items():
+    disk: Disk, run: Run, fold: Fold, touched: Mapping[str, _Touched], outcome: Projection
+) -> tuple[list[Path], list[OSError]]:
+    """Project each key; the folders whose names changed, and what went wrong."""
+    wanted: list[tuple[Version, Path]] = []
+    changed, failed = [], []
+    for key, item in touched.items():
         state = fold.key(key)
-        target = disk.path(layout.hive_file(fold.asset, partition))
-        if state.version is None or compare(target, [state.version]) == "same":
+        target = disk.path(layout.hive_file(fold.asset, item.partition))
+        if state.version is None:
             continue
-        ours = [*(item.version for item in state.superseded), *dropped[key]]
-        if compare(target, ours) == "other":
+        if compare(target, [state.version]) == "same":
+            # Whoever put it there may have died before the name was on disk.
+            changed += [target.parent] * item.is_replaced
+        elif compare(target, [*(old.version for old in state.superseded), *item.dropped]) == "other":
             outcome.unrecorded.append(key)
-            continue
-        wanted.append((key, state.version, target))
-    disk.make_folders([target.parent for _, _, target in wanted])
-    changed = []
-    for key, version, target in wanted:
+        else:
+            wanted.append((state.version, target))
+    disk.make_folders([target.parent for _, target in wanted])
+    for version, target in wanted:
         try:
             disk.put(disk.path(version.path), target, run.spare("link"))
-        except OSError as error:
-            if isinstance(error, StorageError):
-                raise
-            outcome.failed[key] = error
-        else:
             changed.append(target.parent)
-    return changed
+        except OSError as error:  # one partition's folder may be closed where the others' are not
+            failed.append(error)
+    return changed, failed

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Literal
 
 from lakehouse import layout
-from lakehouse.disk import Disk, digest_file, storage_errors
+from lakehouse.disk import Disk, digest_file
+from lakehouse.errors import StorageError
 from lakehouse.fold import Fold, Superseded
 from lakehouse.log import Log
 from lakehouse.projection import Projection, compare, foreign_file, project
 from lakehouse.records import Commit, Materialization, Provenance, Schema, Version
+from lakehouse.retention import Retention
 from lakehouse.staging import Run
+from lakehouse.storage_errors import storage_errors
 
-__all__ = ["Published", "Publisher", "Retention", "Staged", "forget_versions"]
+__all__ = ["Published", "Publisher", "Staged"]
 
 _SECOND = 10**9
 
@@ -43,24 +46,6 @@ class Staged:
     writer: str
     record: Materialization
     same_rows: Callable[[Version], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Which superseded versions are kept beside the current one.
-
-    Attributes:
-        keep: how many, whatever their age.
-        grace: how long the others stay, so that a reader that planned on them can finish.
-    """
-
-    keep: int = 1
-    grace: timedelta = timedelta(hours=24)
-
-    def expired(self, superseded: Sequence[Superseded], now: datetime) -> tuple[Version, ...]:
-        """The versions to let go; ``superseded`` is oldest first."""
-        candidates = superseded[: -self.keep] if self.keep else superseded
-        return tuple(item.version for item in candidates if item.since + self.grace <= now)
 
 
 @dataclass(slots=True)
@@ -100,7 +85,6 @@ class Publisher:
     unrecorded: Literal["refuse", "replace"]
     fold: Fold
     contract: Schema | None
-    _moved: int = 0
 
     @property
     def _disk(self) -> Disk:
@@ -118,7 +102,13 @@ class Publisher:
         published = Published()
         with storage_errors(self._disk.root, "publishing"):
             self.log.extend(self.fold)
-            records, moves = list(attempts), []
+            records: list[Materialization] = []
+            moves: list[tuple[Path, Version]] = []
+            for attempt in attempts:
+                if self._is_lost(attempt, shared):
+                    self._lose(attempt, published)
+                else:
+                    records.append(attempt)
             for item in staged:
                 record = self._settle(item, shared, published)
                 if record is None or record.version is None or record.result == "unchanged":
@@ -138,19 +128,25 @@ class Publisher:
         """
         record = item.record
         target = self._disk.path(record.path)
-        displaced = None
+        try:
+            with storage_errors(target, "publishing"):
+                self._disk.require_place(target, item.file)
+        except StorageError as error:
+            return record.with_(result="failed", finished=self.clock(), error=error.to_json())
         if compare(target, self._known(record.key)) == "other":
-            # Whoever changes the file commits first: if it was another run, the log says so by now.
-            self.log.extend(self.fold)
-            if compare(target, self._known(record.key)) == "other":
-                if self.unrecorded == "refuse":
-                    return record.with_(
-                        result="blocked", finished=self.clock(), error=foreign_file(record.path).to_json()
-                    )
-                displaced = self._displace(record, target)
+            # Whoever changes the file commits first: if it was another run, the log says so by now, and once the
+            # Hive tree follows the log, a file that it does not know is somebody else's.
+            self._catch_up()
         if self._is_lost(record, shared):
             self._lose(record, published)
             return None
+        displaced = None
+        if compare(target, self._known(record.key)) == "other":
+            if self.unrecorded == "refuse":
+                return record.with_(
+                    result="blocked", finished=self.clock(), error=foreign_file(record.path).to_json()
+                )
+            displaced = self._displace(record, target)
         current = self.fold.key(record.key).version
         in_place = compare(target, [current] if current else [])
         if current and in_place == "same" and _is_same(item, current):
@@ -166,15 +162,18 @@ class Publisher:
         result: Literal["replaced", "created"] = "created" if in_place == "absent" else "replaced"
         return record.with_(result=result, version=version, displaced=displaced)
 
+    def _catch_up(self) -> None:
+        if (error := project(self.log, self.run, self.fold).error) is not None:
+            raise error
+
     def _known(self, key: str) -> list[Version]:
         """The versions of a key that the lake itself may have put into the Hive tree."""
         state = self.fold.key(key)
         return [*([state.version] if state.version else []), *(old.version for old in state.superseded)]
 
     def _version_path(self, record: Materialization) -> str:
-        self._moved += 1
         partition = layout.partition_path(tuple(record.partition), tuple(record.partition.values()))
-        return f"{layout.version_folder(record.asset, partition)}/{self.run.id}-{self._moved}"
+        return f"{layout.version_folder(record.asset, partition)}/{self.run.id}-{self.run.number()}"
 
     def _mtime(self, target: Path) -> int:
         """Now, but in a later whole second than the file to be replaced.
@@ -183,7 +182,7 @@ class Publisher:
         """
         now = int(self.clock().timestamp() * _SECOND)
         try:
-            return max(now, (int(target.stat(follow_symlinks=False).st_mtime) + 1) * _SECOND)
+            return max(now, (target.stat(follow_symlinks=False).st_mtime_ns // _SECOND + 1) * _SECOND)
         except FileNotFoundError:
             return now
 
@@ -232,8 +231,9 @@ class Publisher:
             )
             if self.log.append(commit, self.run.spare("commit")):
                 published.records += final
-                published.projection, self.fold = project(self.log, self.run)
-                self.contract = shared.schema
+                if any(record.is_ok for record in final):
+                    self.contract = shared.schema
+                published.projection = project(self.log, self.run, self.fold, synced=commit.number)
                 return
             self.log.extend(self.fold)
             for record in [record for record in records if self._is_lost(record, shared)]:
@@ -248,7 +248,8 @@ class Publisher:
         if not record.is_ok:
             return record
         state = self.fold.key(record.key)
-        leaving = [record.displaced, state.version if record.result != "unchanged" else None]
+        # The one that somebody else put there came after ours, and nobody can make it again.
+        leaving = [state.version if record.result != "unchanged" else None, record.displaced]
         superseded = [*state.superseded, *(Superseded(version, time) for version in leaving if version)]
         return record.with_(dropped=self.retention.expired(superseded, time))
 
@@ -260,7 +261,8 @@ class Publisher:
     def _lose(self, record: Materialization, published: Published) -> None:
         """A key that moved: settled where the winner did the same work, to be planned again otherwise."""
         won = self.fold.key(record.key).current
-        if won is not None and won.code == record.code and dict(won.inputs) == dict(record.inputs):
+        is_known = all(item.version is not None for item in record.inputs.values())
+        if won is not None and is_known and won.code == record.code and dict(won.inputs) == dict(record.inputs):
             published.records.append(record.with_(result="unchanged", version=won.version))
         else:
             published.lost.append(record.key)
@@ -271,21 +273,3 @@ def _is_same(item: Staged, current: Version) -> bool:
     if item.digest == current.digest:
         return True
     return item.writer != current.writer and item.row_count == current.row_count and item.same_rows(current)
-
-
-def forget_versions(disk: Disk, run: str) -> None:
-    """Remove the versions that a dead run moved into place and never committed."""
-    top = disk.path(layout.versions_folder(""))
-    leftovers = [path for path in top.glob(f"**/{run}-*") if path.is_file()]
-    for asset in {path.relative_to(top).parts[0] for path in leftovers}:
-        fold = Log(disk, asset).read()
-        named = {
-            version.path
-            for state in fold.keys.values()
-            for version in (state.version, *(old.version for old in state.superseded))
-            if version is not None
-        }
-        for path in leftovers:
-            relative = path.relative_to(disk.root).as_posix()
-            if relative.startswith(f"{layout.versions_folder(asset)}/") and relative not in named:
-                disk.remove(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
 
@@ -21,7 +21,9 @@ __all__ = [
     "Result",
     "Schema",
     "Version",
+    "dump",
     "from_instant",
+    "load",
     "to_instant",
 ]
 
@@ -40,6 +42,25 @@ def from_instant(moment: datetime) -> str:
 def to_instant(text: str) -> datetime:
     """The aware instant that `from_instant` wrote."""
     return datetime.fromisoformat(text)
+
+
+def dump(content: Mapping[str, Any], *, indent: int | None = None) -> bytes:
+    """JSON in UTF-8: what cannot stand there, such as half of a surrogate pair in a message, is escaped."""
+    return json.dumps(content, ensure_ascii=False, indent=indent).encode(errors="backslashreplace")
+
+
+def load(data: bytes) -> dict[str, Any]:
+    """What `dump` gave, if it is of this release's format.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is not.
+    """
+    content = json.loads(data)
+    if not isinstance(content, dict):
+        raise TypeError(f"{type(content).__name__}, not an object")
+    if content["format"] != FORMAT:
+        raise ValueError(f"format {content['format']!r}; this release reads {FORMAT}")
+    return content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +85,12 @@ class Version:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` gave; fields of later releases are passed over."""
-        return cls(**{item.name: data[item.name] for item in fields(cls)})
+        return cls(**{name: data[name] for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +114,7 @@ class Input:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` gave."""
+        """Read what `to_json` gave; fields of later releases are passed over."""
         return cls(kind=data["kind"], version=data["version"], position=data.get("position"))
 
 
@@ -130,15 +151,15 @@ class Provenance:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` gave."""
+        """Read what `to_json` gave; fields of later releases are passed over."""
         schema = data["schema"]
         return cls(
             run=data["run"],
             code=data["code"],
-            code_parts=data["code_parts"],
+            code_parts=dict(data["code_parts"]),
             schema=None if schema is None else tuple((name, kind) for name, kind in schema),
-            partitions=data["partitions"],
-            by=data["by"],
+            partitions=dict(data["partitions"]),
+            by=dict(data["by"]),
         )
 
 
@@ -163,7 +184,10 @@ class Materialization:
         run: the id of the run, which all records of one command share.
         started, finished: instants, in UTC.
         error: code, message and details, where the result is *blocked*, *failed* or *skipped*.
-        kept: the version that an attempt which failed left in place.
+        kept: the version that the partition had before the attempt; a failed one left it in place.
+        kept_made: when that was made.
+        displaced: a copy of the file that somebody else had put there, kept as a version.
+        dropped: superseded versions that are let go with this record.
         notes: what a reader of the result should know (rows of no key, a batch made key by key).
     """
 
@@ -240,7 +264,7 @@ class Materialization:
         return cls(
             asset=asset,
             key=data["key"],
-            partition=data["partition"],
+            partition=dict(data["partition"]),
             result=data["result"],
             reason=data["reason"],
             run=shared.run,
@@ -250,7 +274,7 @@ class Materialization:
             version=data["version"] and Version.from_json(data["version"]),
             schema=shared.schema,
             code=shared.code,
-            inputs={name: Input.from_json(item) for name, item in data["inputs"].items()},
+            inputs={name: Input.from_json(item) for name, item in dict(data["inputs"]).items()},
             checks=tuple(data.get("checks", ())),
             error=data.get("error"),
             displaced=Version.from_json(data["displaced"]) if "displaced" in data else None,
@@ -280,20 +304,16 @@ class Commit:
 
     def to_bytes(self) -> bytes:
         """The file's bytes."""
-        text = json.dumps(
-            {
-                "format": FORMAT,
-                "asset": self.asset,
-                "number": self.number,
-                "previous": self.previous,
-                "time": from_instant(self.time),
-                **self.shared.to_json(),
-                "records": [record.to_record() for record in self.records],
-            },
-            ensure_ascii=False,
-            indent=1,
-        )
-        return f"{text}\n".encode()
+        content = {
+            "format": FORMAT,
+            "asset": self.asset,
+            "number": self.number,
+            "previous": self.previous,
+            "time": from_instant(self.time),
+            **self.shared.to_json(),
+            "records": [record.to_record() for record in self.records],
+        }
+        return dump(content, indent=1) + b"\n"
 
     @classmethod
     def from_bytes(cls, data: bytes) -> tuple[Self, str]:
@@ -302,9 +322,7 @@ class Commit:
         Raises:
             ValueError, KeyError, TypeError: where the bytes are no commit of a known format.
         """
-        content = json.loads(data)
-        if content["format"] != FORMAT:
-            raise ValueError(f"commit format {content['format']!r}; this release reads {FORMAT}")
+        content = load(data)
         shared = Provenance.from_json(content)
         commit = cls(
             asset=content["asset"],

@@ -38,7 +38,7 @@ _QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NO
 _TABLE_FUNCTIONS = frozenset(
     (
         *("range", "generate_series", "unnest", "repeat", "repeat_row", "query_table", "json_each", "json_tree"),
-        *("histogram", "histogram_values", "summary", "pg_timezone_names", "pragma_table_info", "pragma_version"),
+        *("histogram", "histogram_values", "pg_timezone_names", "pragma_table_info", "pragma_version"),
         *("duckdb_columns", "duckdb_functions", "duckdb_keywords", "duckdb_tables", "duckdb_types", "duckdb_views"),
     )
 )
@@ -54,6 +54,7 @@ _KEY_FOLDER = re.compile(r"([^=]+)=.*", re.DOTALL)
 _NO_TEXT = re.compile(r"[\ud800-\udfff]")  # what the shell's bytes become where they are not UTF-8
 _GLOB = re.compile(r"[*?[]")
 _FILE = "a partition's file"  # a column name that no asset has
+_SHOWN_AS_TEXT = frozenset({"INTERVAL", "BIT", "TIME WITH TIME ZONE"})
 _NAMES_SHOWN = 8
 
 
@@ -109,10 +110,13 @@ class Result:
         tables: Sequence[Table | Frame],
     ) -> None:
         self._connection = connection
-        self._relation = relation
         self._tables = tables
         self.columns: tuple[str, ...] = _told_apart(relation.columns)
         self.types: tuple[str, ...] = tuple(str(kind).strip('"') for kind in relation.types)
+        self._relation = relation
+        if len(set(relation.columns)) < len(self.columns) or not _SHOWN_AS_TEXT.isdisjoint(self.types):
+            shown = map(_shown, range(1, len(self.columns) + 1), self.columns, self.types)
+            self._relation = relation.project(", ".join(shown))
 
     def __enter__(self) -> Self:
         return self
@@ -130,9 +134,9 @@ class Result:
             reader = self._relation.to_arrow_reader(rows)
         with reader:
             batch = self._next(reader)
-            yield self._named(batch if batch is not None else _empty(reader.schema))
+            yield batch if batch is not None else _empty(reader.schema)
             while (batch := self._next(reader)) is not None:
-                yield self._named(batch)
+                yield batch
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Rows of Python values; DuckDB's 128-bit integers, which Arrow holds as decimals, as ``int``."""
@@ -155,15 +159,12 @@ class Result:
         with _told(self._tables):
             return next(reader, None)
 
-    def _named(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        return batch.rename_columns(list(self.columns))
-
 
 def select(tables: Sequence[Table | Frame], sql: str) -> Result:
     """Run one SELECT over the tables (FROM-first, VALUES, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN are SELECTs too).
 
     Raises:
-        RequestError: ``query-refused``, and nothing ran; ``query-unknown-table``; ``query-failed``, as DuckDB tells it.
+        RequestError: ``query-refused``, where nothing ran; ``query-unknown-table``; ``query-failed``.
         StorageError: a file cannot be read.
     """
     import duckdb
@@ -181,9 +182,19 @@ def select(tables: Sequence[Table | Frame], sql: str) -> Result:
                 if table.name not in frames and table.columns:
                     connection.execute(_view(table, is_opened=table in opened))
             _lock(connection, [table for table in opened if isinstance(table, Table)])
-            return Result(connection, connection.sql(statement), tables)
+            return Result(connection, _bound(connection, statement), tables)
     except BaseException:
         connection.close()
+        raise
+
+
+def _bound(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> duckdb.DuckDBPyRelation:
+    import duckdb
+
+    try:
+        return connection.sql(statement)
+    except duckdb.Error:
+        connection.execute(statement)  # fails alike, and tells the place in the query, which sql() does not
         raise
 
 
@@ -336,6 +347,12 @@ def _explained(text: str, tables: Sequence[Table | Frame]) -> LakeError:
     if first.startswith("Permission Error"):
         return _refused(first, details=rest, help="a query reads the lake's tables only")
     return RequestError(first, code="query-failed", details=rest)
+
+
+def _shown(position: int, name: str, kind: str) -> str:
+    """A column of the result by its place, as names may come twice; as text where Arrow's readers have no type."""
+    value = f"CAST(#{position} AS VARCHAR)" if kind in _SHOWN_AS_TEXT else f"#{position}"
+    return f"{value} AS {_name(name)}"
 
 
 def _told_apart(names: Sequence[str]) -> tuple[str, ...]:

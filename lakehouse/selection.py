@@ -1,88 +1,26 @@
-"""Selections: what a person types to name partitions, read into values and resolved to keys.
+"""Selections: what a person asks for, resolved to the keys of each asset.
 
-Knows the grammar of items and which keys of a definition each one names. Knows no states, of assets only their
-names, and no clock (``now`` comes in); refuses to clip or guess: what a definition does not have is an error.
+Knows which keys of a definition an item names; how items read and are written it leaves to `lakehouse.grammar`.
+Knows no states, of assets only their names, and no clock (``now`` comes in); refuses to clip or guess: what a
+definition does not have is an error.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from lakehouse.callsite import CallSite
 from lakehouse.errors import AssetUnknownError, LakeError, RequestError
-from lakehouse.layout import unescape
+from lakehouse.grammar import Dims, Glob, Item, Quoted, Range, Word, naming, read
 from lakehouse.partitions import Monthly
 
 __all__ = ["Dims", "Glob", "Quoted", "Range", "Resolution", "Scope", "Selection", "Word", "describe", "resolve_all"]
 
-_QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*\""""
-_TOKEN = re.compile(rf"""(?:{_QUOTED}|[^\s,'"])+""")
-_SEGMENT = re.compile(rf"""(?:{_QUOTED}|[^/'"])+""")
-_ASSIGNED = re.compile(rf"""((?:{_QUOTED}|[^='"])*)=(.*)""", re.DOTALL)
-_BARE = r"""(?!\.)(?:(?!\.\.)[^\s,'"\[\]])+(?<!\.)"""  # a dot at its edge would be read as the range's
-_RANGE = re.compile(rf"({_QUOTED}|{_BARE})?\.\.\.?({_QUOTED}|{_BARE})?")
-_ALL, _LATEST = "all", "latest"
 _NAMES_SHOWN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A bare text: a key, the date of its first day, a coarser date (``2018``), ``latest`` or ``all``."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Quoted:
-    """A text that is a key to the letter, whatever else it looks like."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return "'" + self.text.replace("'", "''") + "'"
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """All from ``first`` to ``last``, both included; where one is None, as far as the definition goes."""
-
-    first: Word | Quoted | None
-    last: Word | Quoted | None
-
-    def __str__(self) -> str:
-        return f"{self.first or ''}..{self.last or ''}"
-
-
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """The keys that a pattern with ``*`` (any text) and ``?`` (any one character) matches."""
-
-    pattern: str
-
-    def __str__(self) -> str:
-        return self.pattern
-
-
-_Value = Word | Quoted | Range | Glob
-
-
-@dataclass(frozen=True, slots=True)
-class Dims:
-    """A value for each dimension named; only of one asset, if the text was a path that names it."""
-
-    values: tuple[tuple[str, _Value], ...]
-    asset: str | None = None
-
-    def __str__(self) -> str:
-        named = [f"{name}={value}" for name, value in self.values]
-        return "/".join(named if self.asset is None else [self.asset, *named])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +44,7 @@ class Resolution:
 class Selection:
     """The items that a person asked for; ``str`` writes them so that ``parse`` reads them back."""
 
-    items: tuple[_Value | Dims, ...]
+    items: tuple[Item, ...]
 
     @classmethod
     def parse(cls, texts: str | Iterable[str]) -> Selection:
@@ -118,13 +56,7 @@ class Selection:
         Raises:
             RequestError: there is no item, a quote is not closed, or an item has no place in the grammar.
         """
-        listed = [texts] if isinstance(texts, str) else texts
-        items = tuple(_item(token) for text in listed for token in _tokens(text))
-        if not items:
-            raise RequestError("no partition is named", help="name a key, a range, latest or all")
-        if Range(None, None) in items and len(items) > 1:  # 2018-01 .. 2018-03 would be the whole lake
-            raise RequestError("'..' stands alone", help="a range has no spaces: 2018-01..2018-03")
-        return cls(items)
+        return cls(read(texts))
 
     def __str__(self) -> str:
         return " ".join(map(str, self.items))
@@ -189,7 +121,7 @@ def describe(keys: Iterable[str], partitions: Monthly) -> str:
             runs[-1] = (runs[-1][0], key)
         else:
             runs.append((key, key))
-    ends = ((_written(first), _written(last)) for first, last in runs)
+    ends = ((naming(first), naming(last)) for first, last in runs)
     return ", ".join(str(first if first == last else Range(first, last)) for first, last in ends)
 
 
@@ -201,7 +133,7 @@ class _Request:
     now: datetime
     include_current: bool | None
 
-    def keys(self, item: _Value | Dims) -> list[str]:
+    def keys(self, item: Item) -> list[str]:
         """The keys that an item names, in declared order."""
         partitions = self.scope.partitions
         match item:
@@ -215,9 +147,7 @@ class _Request:
             case Range(first, last):
                 return self._between(first, last)
             case Glob(pattern):
-                escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-                matches = re.compile(escaped, re.DOTALL).fullmatch
-                return self._found([key for key in self.keys(Word(_ALL)) if matches(key)], pattern)
+                return self._found([*filter(_matcher(pattern), self.keys(Word("all")))], pattern)
             case Dims(values):
                 for name, _ in values:
                     self._require_dimension(name)
@@ -263,65 +193,13 @@ class _Request:
             raise RequestError(f"{self.scope.asset} has no dimension {name!r}", code="dimension-unknown", help=cure)
 
 
+def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(escaped, re.DOTALL).fullmatch
+
+
 def _nearest(name: str, names: Sequence[str], title: str) -> str:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     guess = f"did you mean {near[0]!r}? " if near else ""
     more = ", …" if len(names) > _NAMES_SHOWN else ""
     return f"{guess}{title}: {', '.join(names[:_NAMES_SHOWN])}{more}"
-
-
-def _tokens(text: str) -> list[str]:
-    unread = _TOKEN.sub("", text)
-    if "'" in unread or '"' in unread:
-        raise RequestError(f"a quote is not closed: {text}")
-    return _TOKEN.findall(text)
-
-
-def _item(token: str) -> _Value | Dims:
-    return _dims(token) if _ASSIGNED.fullmatch(token) else _value(token)
-
-
-def _dims(token: str) -> Dims:
-    """Dimensions, maybe with folders and the asset's name before them and a file's name after them."""
-    segments = _SEGMENT.findall(token)
-    if not _ASSIGNED.fullmatch(segments[-1]):
-        segments.pop()
-    named: dict[str, str] = {}
-    while segments and (match := _ASSIGNED.fullmatch(segments[-1])):
-        if not (match[1] and match[2]) or match[1] in named:
-            raise RequestError(f"{token} does not name a partition", help="write COLUMN=KEY, each column once")
-        named = {match[1]: match[2], **named}
-        segments.pop()
-    if not named:
-        raise RequestError(f"{token} does not name a partition", help="a path ends in COLUMN=KEY or a file in it")
-    asset = segments[-1] if segments and segments[-1].strip(".") else None
-    return Dims(tuple((name, _value(text, in_path=asset is not None)) for name, text in named.items()), asset)
-
-
-def _value(token: str, *, in_path: bool = False) -> _Value:
-    if re.fullmatch(_QUOTED, token):
-        return Quoted(_unquote(token))
-    if token.startswith("[") and token.endswith("]") and _RANGE.fullmatch(token[1:-1]):
-        token = token[1:-1]
-    if match := _RANGE.fullmatch(token):
-        first, last = (_end(text) if text else None for text in match.groups())
-        return Range(first, last)
-    if "'" in token or '"' in token:
-        raise RequestError(f"a quote must hold a whole key: {token}")
-    if in_path and (text := unescape(token)) != token:
-        return Quoted(text)
-    return Glob(token) if "*" in token or "?" in token else Word(token)
-
-
-def _end(text: str) -> Word | Quoted:
-    return Quoted(_unquote(text)) if text[0] in "'\"" else Word(text)
-
-
-def _unquote(token: str) -> str:
-    return token[1:-1].replace(token[0] * 2, token[0])
-
-
-def _written(key: str) -> Word | Quoted:
-    """A key as an item that names it, quoted only where the bare text would be read as something else."""
-    plain = re.fullmatch(_BARE, key) and _item(key) == Word(key) and key not in {_ALL, _LATEST}
-    return Word(key) if plain else Quoted(key)

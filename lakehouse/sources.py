@@ -5,6 +5,7 @@ Knows paths, formats and content digests. Knows nothing of partitions, nor of wh
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
@@ -22,8 +23,12 @@ from lakehouse.errors import SourceError
 
 if TYPE_CHECKING:
     import polars as pl
+    from polars._typing import PolarsDataType
 
-__all__ = ["DigestCache", "SourceNow", "look_at", "scan"]
+__all__ = ["ONE_PASS", "DigestCache", "SourceNow", "look_at", "scan", "source_fault"]
+
+ONE_PASS: Final = ("csv", "ndjson")
+"""Formats in which nothing can be skipped: whatever is asked of such a file, all of it is read."""
 
 _TRIES: Final = 3
 # A file system's clock ticks in steps; a file changed within the same tick as its digest would look unchanged.
@@ -82,25 +87,35 @@ class SourceNow:
 
     Attributes:
         source: its declaration.
+        base: the folder against which its path resolves.
         files: what is read, sorted by name.
+        stamps: size, times and inode of each file, as they were before its content was looked at.
         version: a digest of the content (of sizes and times for ``track="stat"``); None where it keeps changing.
         changed: the newest modification time among the files, an instant in UTC.
         size_bytes: the sum of the files' sizes.
     """
 
     source: Source
+    base: Path
     files: tuple[Path, ...]
+    stamps: tuple[Stamp, ...]
     version: str | None
     changed: datetime
     size_bytes: int
 
     def shown(self, path: Path) -> str:
-        """A file as the declaration spells it; one of a glob by its name below the pattern's fixed folders."""
+        """A file as the declaration spells it: one of a glob relative to the project, unless the glob is absolute."""
         if not self.source.is_glob:
             return self.source.path
-        fixed = self.source.path.partition("*")[0].rpartition("/")[0]
-        name = path.as_posix()
-        return name[name.rindex(fixed) :] if fixed and fixed in name else name
+        return str(path) if Path(self.source.path).is_absolute() else os.path.relpath(path, self.base)
+
+    @property
+    def is_as_it_was(self) -> bool:
+        """Whether its files have not been touched since."""
+        try:
+            return _files(self.source, self.base) == self.files and self.stamps == tuple(map(_stamp, self.files))
+        except OSError:
+            return False
 
 
 def look_at(source: Source, base: Path, cache: DigestCache, needed_by: Callable[[], str]) -> SourceNow:
@@ -117,38 +132,43 @@ def look_at(source: Source, base: Path, cache: DigestCache, needed_by: Callable[
     """
     try:
         files = _files(source, base)
+        stamps = tuple(map(_stamp, files))
         version = _stat_version(files, base) if source.track == "stat" else _content_version(files, base, cache)
-        statuses = [path.stat() for path in files]
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        what = ("matches no file" if source.is_glob else "does not exist") if missing else _cannot(error)
         raise SourceError(
-            f"{source.path} does not exist",
-            code="source-missing",
-            details=[f"needed by: {needed_by()}"],
-            context={"source": source.name, "path": source.path},
-        ) from None
-    except (PermissionError, IsADirectoryError) as error:
-        raise SourceError(
-            f"{source.path} cannot be read: {error.strerror}",
-            code="source-unreadable",
+            f"{source.path} {what}",
+            code="source-missing" if missing else "source-unreadable",
             details=[f"needed by: {needed_by()}"],
             context={"source": source.name, "path": source.path},
         ) from None
     return SourceNow(
         source=source,
+        base=base,
         files=files,
+        stamps=stamps,
         version=version,
-        changed=datetime.fromtimestamp(max(status.st_mtime for status in statuses), UTC),
-        size_bytes=sum(status.st_size for status in statuses),
+        changed=datetime.fromtimestamp(max(stamp[1] for stamp in stamps) / 10**9, UTC),
+        size_bytes=sum(stamp[0] for stamp in stamps),
     )
 
 
+def _cannot(error: OSError) -> str:
+    return f"cannot be read: {error.strerror or error}"
+
+
 def _files(source: Source, base: Path) -> tuple[Path, ...]:
-    path = os.path.normpath(base / source.path)
     if not source.is_glob:
-        return (Path(path),)
-    found = sorted(Path(name) for name in glob.iglob(path, recursive=True) if Path(name).is_file())  # noqa: PTH207  absolute
+        path = Path(os.path.normpath(base / source.path))
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        return (path,)
+    # The project's own folder may have brackets in its name, and is no pattern.
+    names = glob.iglob(source.path, root_dir=base, recursive=True)  # noqa: PTH207  Path.glob takes no absolute one
+    found = sorted({Path(os.path.normpath(base / name)) for name in names if (base / name).is_file()})
     if not found:
-        raise FileNotFoundError(path)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source.path)
     return tuple(found)
 
 
@@ -174,40 +194,107 @@ def scan(now: SourceNow) -> pl.LazyFrame:
     """The declared columns, in the declared order and types; nothing is inferred from a few first rows.
 
     Raises:
-        SourceError: a self-describing file holds other columns or types than were declared.
+        SourceError: a file is gone or cannot be read, or it holds other columns or types than were declared.
     """
     import polars as pl
 
     source, files = now.source, [*now.files]
     if source.format == "csv":
-        from lakehouse import csv_faults
-
-        assert source.schema is not None  # noqa: S101  the declaration requires it
-        return csv_faults.scan(files, source.schema)
+        return _scan_csv(now)
     if source.format == "ndjson":
         assert source.schema is not None  # noqa: S101  the declaration requires it
         return pl.scan_ndjson(files, schema=source.schema).select(list(source.schema))
+    found = {path: _schema(now, path) for path in files}
+    for path, schema in found.items():
+        if source.schema is None:
+            _require(now, path, schema, found[files[0]], f"{now.shown(files[0])} has")
+            _require(now, files[0], found[files[0]], schema, f"{now.shown(path)} has")
+        else:
+            _require(now, path, schema, source.schema, f"{source.name} declares")
     if source.format == "parquet":
-        frame = pl.scan_parquet(files, hive_partitioning=False, glob=False)
-    else:
-        frame = pl.scan_ipc(files, hive_partitioning=False, glob=False)
-    if source.schema is None:
-        return frame
-    _require_schema(source, frame.collect_schema())
-    return frame.select(list(source.schema))
+        # Each file may have further columns, and its columns in an order of its own.
+        return pl.scan_parquet(
+            files, schema=source.schema, extra_columns="ignore", hive_partitioning=False, glob=False
+        )
+    names = list(source.schema or found[files[0]])
+    frames = [pl.scan_ipc(path, hive_partitioning=False, glob=False).select(names) for path in files]
+    return pl.concat(frames, how="vertical") if len(frames) > 1 else frames[0]
 
 
-def _require_schema(source: Source, found: Mapping[str, pl.DataType]) -> None:
-    for name, dtype in (source.schema or {}).items():
+def _scan_csv(now: SourceNow) -> pl.LazyFrame:
+    from lakehouse import csv_faults
+
+    assert now.source.schema is not None  # noqa: S101  the declaration requires it
+    try:
+        return csv_faults.scan([*now.files], now.source.schema)
+    except SourceError as error:
+        path = error.context["path"]
+        shown = now.shown(Path(path))
+        raise SourceError(
+            shown + error.message.removeprefix(path),
+            code=error.code,
+            details=error.details,
+            help=error.help,
+            context={**error.context, "source": now.source.name, "path": shown},
+        ) from None
+    except OSError as error:
+        raise _unreadable(now, Path(error.filename or now.files[0]), _cannot(error)) from None
+
+
+def _schema(now: SourceNow, path: Path) -> dict[str, pl.DataType]:
+    import polars as pl
+
+    try:
+        return dict(pl.read_parquet_schema(path) if now.source.format == "parquet" else pl.read_ipc_schema(path))
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _unreadable(now, path, f"cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _unreadable(now: SourceNow, path: Path, what: str) -> SourceError:
+    shown = now.shown(path)
+    is_gone = not path.exists()
+    return SourceError(
+        f"{shown} {'does not exist' if is_gone else what}",
+        code="source-missing" if is_gone else "source-unreadable",
+        context={"source": now.source.name, "path": shown},
+    )
+
+
+def _require(
+    now: SourceNow, path: Path, found: Mapping[str, PolarsDataType], wanted: Mapping[str, PolarsDataType], who: str
+) -> None:
+    source, shown = now.source, now.shown(path)
+    for name, dtype in wanted.items():
         if name not in found:
             raise SourceError(
-                f"{source.path} has no column {name!r}, which {source.name} declares ({source.where})",
+                f"{shown} has no column {name!r}, which {who} ({source.where})",
                 help=f"it has {', '.join(found)}",
-                context={"source": source.name, "column": name},
+                context={"source": source.name, "path": shown, "column": name},
             )
         if found[name] != dtype:
             raise SourceError(
-                f"{source.path}: column {name!r} is {found[name]}, and {source.name} declares {dtype}",
+                f"{shown}: column {name!r} is {found[name]}, and {who} {dtype}",
                 help=f"declare it as it is ({source.where}), and cast it in a view",
-                context={"source": source.name, "column": name},
+                context={"source": source.name, "path": shown, "column": name},
             )
+
+
+def source_fault(now: SourceNow) -> SourceError | None:
+    """What is wrong with a source whose reading failed, by line and value where it has lines; None: nothing found."""
+    if now.source.format != "csv":
+        try:
+            scan(now)
+        except SourceError as error:
+            return error
+        return None
+    from lakehouse import csv_faults
+
+    assert now.source.schema is not None  # noqa: S101  the declaration requires it
+    for path in now.files:
+        try:
+            faults = csv_faults.find_faults(path, now.source.schema, nullable=now.source.nullable)
+        except OSError as error:
+            return _unreadable(now, path, _cannot(error))
+        if faults is not None:
+            return csv_faults.source_error(now.shown(path), faults)
+    return None

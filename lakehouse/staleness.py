@@ -18,7 +18,7 @@ __all__ = ["Cause", "Now", "State", "Status", "decide"]
 Status = Literal["missing", "fresh", "stale", "unrecorded", "orphaned"]
 CauseCode = Literal[
     "never_made", "removed_by_hand", "code_changed", "source_changed", "source_unknown", "upstream_changed",
-    "schema_changed", "window_open", "foreign_file",
+    "upstream_stale", "schema_changed", "window_open", "foreign_file",
 ]  # fmt: skip
 
 
@@ -43,7 +43,7 @@ class Now:
         code: the code version.
         code_parts: what it is made of.
         inputs: the version of each source, and for each upstream asset that of the keys read, by name.
-        stale_upstream: upstream assets of which a key that this one reads is not fresh itself.
+        stale_upstream: upstream assets of which a key that this one reads is to be made itself.
         schema: the contract in force; None before there is one.
         time: the present instant.
     """
@@ -74,6 +74,11 @@ class State:
     def is_empty(self) -> bool:
         """Whether it was made, and has no rows."""
         return self.known.version is not None and self.known.version.row_count == 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is made, if that is asked for: it is not fresh, or the last attempt at it failed."""
+        return self.status != "orphaned" and (self.status != "fresh" or self.is_failed)
 
     @property
     def is_failed(self) -> bool:
@@ -131,11 +136,10 @@ def _input_causes(known: KeyState, now: Now) -> list[Cause]:
     causes = []
     for name, present in now.inputs.items():
         made_of = recorded.get(name)
-        changed: CauseCode = "source_changed" if present.kind == "source" else "upstream_changed"
         if name in now.stale_upstream:
-            causes.append(Cause("upstream_changed", name))
+            causes.append(Cause("upstream_stale", name))
         elif made_of is not None and made_of.version is None:
             causes.append(Cause("source_unknown", name))
         elif made_of is None or present.version is None or made_of.version != present.version:
-            causes.append(Cause(changed, name))
+            causes.append(Cause("source_changed" if present.kind == "source" else "upstream_changed", name))
     return causes

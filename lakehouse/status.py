@@ -6,7 +6,7 @@ Knows how states are summed up. Refuses to decide them: the survey has asked `st
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,9 +28,9 @@ class PartitionStatus:
         status: *missing*, *fresh*, *empty* (fresh, without rows), *stale*, *unrecorded* or *orphaned*.
         reason: the same in words, with its causes.
         causes: the causes, for machines.
-        row_count: rows that it has; None where it has no data.
-        size_bytes: size of its file; None where it has no data.
-        made: when its data was made, in UTC; None where it has no data.
+        row_count: rows that it has; None where it has no data, or such as somebody else put there.
+        size_bytes: size of its file; None likewise.
+        made: when its data was made, in UTC; None likewise.
         last_attempt: the newest attempt, where it failed or was blocked after that.
     """
 
@@ -99,10 +99,9 @@ def asset_status(survey: Survey, asset: Asset, keys: Sequence[str], *, with_orph
     """
     states: dict[str, State] = {key: survey.state(asset, key) for key in keys}
     if with_orphans:
-        known: Mapping[str, object] = survey.fold(asset.name).keys
-        declared = set(asset.partitions.keys(survey.time, include_current=True))
-        for key in sorted(key for key in known if key not in declared):
-            if (state := survey.state(asset, key, is_declared=False)).status == "orphaned":
+        made = [key for key, known in survey.fold(asset.name).keys.items() if known.version is not None]
+        for key in sorted((key for key in made if not survey.is_declared(asset, key)), key=asset.partitions.index):
+            if (state := survey.state(asset, key)).status == "orphaned":
                 states[key] = state
     return AssetStatus(
         asset=asset.name,
@@ -115,7 +114,8 @@ def asset_status(survey: Survey, asset: Asset, keys: Sequence[str], *, with_orph
 
 
 def _partition(survey: Survey, key: str, state: State) -> PartitionStatus:
-    version, current = state.known.version, state.known.current
+    has_data = state.status in ("fresh", "stale", "orphaned")
+    version, current = (state.known.version, state.known.current) if has_data else (None, None)
     return PartitionStatus(
         key=key,
         status="empty" if state.status == "fresh" and state.is_empty else state.status,

@@ -201,6 +201,16 @@ def test_a_bad_quote_is_named_where_it_opens(orders: Path, case: str) -> None:
         scan(orders, ORDERS).collect(engine="streaming")
 
 
+def test_a_quote_that_never_closes_does_not_pull_the_file_into_memory(
+    orders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakehouse.csv_faults._LONGEST_ROW", 10 * len(GOOD))
+    content = HEADER + b'1,2,2018-01-01,"placed\n' + GOOD * 1_000 + b'1,2,2018-01-01,closed"\n'
+    assert [(fault.line, fault.expected) for fault in faults_of(orders, content).faults] == [
+        (2, "this quote never closes")
+    ]
+
+
 def test_bytes_that_are_not_utf8_are_named_with_a_guess(orders: Path) -> None:
     content = HEADER + GOOD + "1,2,2018-01-01,Café\n".encode("cp1252") + "1,2,2018-01-01,Köln\n".encode()
     assert said(orders, content) == [
@@ -347,7 +357,7 @@ PIECES = ["1", "x", "", " ", '"', '""', '"a"', ",", "\n", "\r\n", "é", "2018-01
 def test_a_file_that_polars_refuses_has_faults_and_one_that_it_takes_has_none(
     tmp_path_factory: pytest.TempPathFactory, body: str
 ) -> None:
-    """But for quotes without a mate, some of which Polars takes, and not for what they say: ``"12`` at the end is 1."""
+    """But for quotes without a mate: Polars takes some, and not for what they say (``"12`` at the end is 1)."""
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(f"a,b,c\n{body}\n".encode())
     schema: dict[str, Any] = {"c": pl.Date, "a": pl.Int64, "b": pl.String}

@@ -20,16 +20,9 @@ import polars as pl
 import pytest
 
 from lakehouse.errors import DefinitionError
-from lakehouse.versions import (
-    CodeVersion,
-    _parse,
-    _Reading,
-    changed,
-    code_version,
-    digest_of,
-    is_project_file,
-    value_digest,
-)
+from lakehouse.versions import CodeVersion, changed, code_version, digest_of, is_project_file, value_digest
+from lakehouse.versions.sourcefile import parse
+from lakehouse.versions.sourcetext import Reading
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = '''
@@ -632,8 +625,8 @@ GOLDEN = "5f0a1d431e827390fe8a552056f374f4911d74457338e5e337a9c996eb8770fd"
 
 
 def test_an_f_string_is_one_token_as_written() -> None:
-    source = _parse(F_STRINGS)
-    assert _Reading(source, source.functions[0]).tokens == F_STRING_TOKENS
+    source = parse(F_STRINGS)
+    assert Reading(source, source.functions[0]).tokens == F_STRING_TOKENS
 
 
 def test_an_f_string_that_comes_in_pieces_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -658,8 +651,8 @@ def test_an_f_string_that_comes_in_pieces_is_put_together(monkeypatch: pytest.Mo
             yield tokenize.TokenInfo(middle, "a", *inside, line)
             yield tokenize.TokenInfo(end, "'", token.end, token.end, line)
 
-    source = _parse.__wrapped__(F_STRINGS)
-    assert _Reading(source, source.functions[0]).tokens == F_STRING_TOKENS
+    source = parse.__wrapped__(F_STRINGS)
+    assert Reading(source, source.functions[0]).tokens == F_STRING_TOKENS
 
 
 F_STRINGS = "x = 1\ndef f():\n    return f'a{x:>{x}}' f'''b\n {x}''' + ''\n"

@@ -6,86 +6,103 @@ Knows errors, interrupts and bugs apart. Knows nothing of lakes.
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from lakehouse.cli.output import Screen
-from lakehouse.errors import LakeError
+from lakehouse.errors import LakeError, RequestError
 
-__all__ = ["ended_by", "print_error", "usage"]
+__all__ = ["INTERRUPTED", "STAYS", "TERMINATED", "Terminated", "ended_by", "print_error", "usage"]
 
-_INTERRUPTED, _TERMINATED, _BUG = 130, 143, 70
+INTERRUPTED, TERMINATED, _BUG = 130, 143, 70
+STAYS = "what was published stays, and the same command goes on from there"
 
 
 class Terminated(BaseException):
     """The process was asked to end (SIGTERM)."""
 
 
-def usage(error: click.ClickException) -> int:
+def usage(error: click.ClickException, args: Sequence[str]) -> int:
     """Say what is wrong with the command line."""
-    message, _, rest = error.format_message().partition("\n")
-    details = [line.strip() for line in rest.splitlines() if line.strip()]
-    help_text = None
-    if isinstance(error, click.UsageError) and error.ctx is not None and not details:
-        help_text = f"{error.ctx.command_path} --help"
-    shown = LakeError(_lower(message), code="usage", help=help_text)
-    print_error(Screen.standard(), shown, details)
-    return LakeError.exit_code
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message = error.format_message().partition("\n")[0]
+    help_text = f"{context.command_path} --help" if context is not None else None
+    if isinstance(error, click.NoSuchOption):
+        message = f"no option {error.option_name!r}"
+        if error.possibilities:
+            help_text = f"did you mean {error.possibilities[0]}?"
+    shown = RequestError(message[:1].lower() + message[1:].rstrip("."), code="usage", help=help_text)
+    return _end(shown, args)
 
 
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:].rstrip(".")
-
-
-def print_error(screen: Screen, error: LakeError, more: Sequence[str] = ()) -> None:
+def print_error(screen: Screen, error: LakeError) -> None:
     """``error[code]: message``, the details under it, and the help."""
     first, *rest = error.lines()
     screen.note(f"{screen.paint(f'error[{error.code}]:', 'red', bold=True, to='err')} {first}")
-    helps = [line for line in rest if line.startswith("  help: ")]
-    for line in [line for line in rest if line not in helps] + [f"  {line}" for line in more] + helps:
+    for line in rest:
         screen.note(line)
 
 
 def ended_by(error: BaseException, args: Sequence[str]) -> int:
     """Say what ended the command, on stderr, or on stdout as JSON where that was asked for; the exit code."""
-    screen = Screen.standard()
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        screen.note("interrupted; what was published stays, and the same command goes on from there")
-        return _INTERRUPTED
-    if isinstance(error, Terminated):
-        screen.note("terminated; what was published stays, and the same command goes on from there")
-        return _TERMINATED
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, LakeError):
-        if _wants_json(args):
-            click.echo(json.dumps(error_json(error), ensure_ascii=False))
-        else:
-            print_error(screen, error)
-            if "-v" in args or "--verbose" in args:
-                screen.note("".join(traceback.format_exception(error.__cause__ or error)))
-        return error.exit_code
-    trace = "".join(traceback.format_exception(error))
-    screen.note(
-        f"{trace}error[bug]: {type(error).__name__}: {error}\n  help: this is a bug in lake; please report it"
-    )
-    return _BUG
+    match error:
+        case KeyboardInterrupt() | click.Abort():
+            return _end_run("interrupted", INTERRUPTED, args)
+        case Terminated():
+            return _end_run("terminated", TERMINATED, args)
+        case SystemExit():
+            # click ends with 1 where the reader of a pipe has gone: that is nobody's fault
+            code = 0 if isinstance(error.__context__, BrokenPipeError) else error.code
+            return code if isinstance(code, int) else 1
+        case LakeError():
+            return _end(error, args)
+    import traceback
+
+    Screen.standard().note("".join(traceback.format_exception(error)).rstrip())
+    bug = LakeError(f"{type(error).__name__}: {error}", code="bug", help="this is a bug in lake; please report it")
+    return _end(bug, args, code=_BUG)
+
+
+def _end_run(word: str, code: int, args: Sequence[str]) -> int:
+    if _wants_json(args):
+        return _end(LakeError(f"{word}; {STAYS}", code=word), args, code=code)
+    Screen.standard().note(f"{word}; {STAYS}")
+    return code
+
+
+def _end(error: LakeError, args: Sequence[str], *, code: int | None = None) -> int:
+    code = error.exit_code if code is None else code
+    if _wants_json(args):
+        click.echo(json.dumps(_error_json(error, code), ensure_ascii=False))
+        return code
+    screen = Screen.standard(_colour(args))
+    print_error(screen, error)
+    if {"-v", "--verbose"} & {*args}:
+        import traceback
+
+        screen.note("".join(traceback.format_exception(error.__cause__ or error)).rstrip())
+    return code
+
+
+def _colour(args: Sequence[str]) -> Any:
+    """What ``--color`` says, as far as it can be told from a command line that may be wrong."""
+    joined = "=".join(args)
+    return next((mode for mode in ("always", "never") if f"--color={mode}" in joined), "auto")
 
 
 def _wants_json(args: Sequence[str]) -> bool:
-    formats = [after for before, after in zip(args, [*args[1:], ""], strict=True) if before == "--format"]
-    return "--json" in args or "--format=json" in args or "json" in formats
+    words = "=".join(args) + "="
+    return "--json" in args or any(f"--format={form}=" in words for form in ("json", "ndjson"))
 
 
-def error_json(error: LakeError) -> dict[str, Any]:
+def _error_json(error: LakeError, code: int) -> dict[str, Any]:
     """An error in the form that every command's JSON shares."""
     return {
         "schema_version": 1,
         "ok": False,
-        "exit_code": error.exit_code,
+        "exit_code": code,
         "error": {
             "code": error.code,
             "message": error.message,

@@ -1,4 +1,4 @@
-"""Months as a grid, a row a year; years at the end of which nothing was made are drawn together.
+"""Months as a grid, a row a year; neighbouring years in which nothing was made are drawn together.
 
 Knows rows and columns. Knows nothing of states but their signs.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
 from lakehouse.cli.output import Screen
 
 __all__ = ["months"]
 
-_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WIDE: Final = 56  # columns of the grid with whole names; narrower terminals get their first letters
 
 
 def months(screen: Screen, parts: Sequence[tuple[str, date, str]]) -> list[str]:
@@ -25,26 +27,38 @@ def months(screen: Screen, parts: Sequence[tuple[str, date, str]]) -> list[str]:
     years: dict[int, list[tuple[str, date, str]]] = {}
     for part in parts:
         years.setdefault(part[1].year, []).append(part)
-    tail = _missing_tail(years)
-    shown = [year for year in years if year not in tail]
-    lines = [f"        {' '.join(_NAMES)}"] if shown else []
-    for year in shown:
-        signs = {day.month: screen.glyph(state) for _, day, state in years[year]}
-        cells = "".join(f"   {signs.get(month, ' ')}" for month in range(1, 13))
-        lines.append(f"  {year:4}{cells}".rstrip())
-    if tail:
-        keys = [key for year in tail for key, _, _ in years[year]]
-        first = str(tail[0]) if len(years[tail[0]]) == len(_NAMES) else keys[0]
-        span = first if len(tail) == 1 and first == str(tail[0]) else f"{first}..{keys[-1]}"
-        lines.append(f"  {span}   {len(keys)} missing")
+    runs = _runs(years)
+    wide = screen.width >= _WIDE
+    names, gap = (_NAMES, "   ") if wide else ([name[0] for name in _NAMES], " ")
+    lines = [" " * (8 if wide else 7) + " ".join(names)] if any(len(run) == 1 for run in runs) else []
+    for run in runs:
+        if len(run) > 1:
+            lines.append(f"  {_span(years, run)}   {sum(len(years[year]) for year in run)} missing")
+            continue
+        signs = {day.month: screen.glyph(state) for _, day, state in years[run[0]]}
+        cells = "".join(f"{gap}{signs.get(month, ' ')}" for month in range(1, 13))
+        lines.append(f"  {run[0]:4}{cells}".rstrip())
     return lines
 
 
-def _missing_tail(years: dict[int, list[tuple[str, date, str]]]) -> list[int]:
-    """The years at the end of which every month is missing; drawn one by one where it is only one."""
-    tail: list[int] = []
-    for year in reversed(years):
-        if any(state != "missing" for _, _, state in years[year]):
-            break
-        tail.insert(0, year)
-    return tail if len(tail) > 1 else []
+def _span(years: dict[int, list[tuple[str, date, str]]], run: Sequence[int]) -> str:
+    """The years as a person would select them: those that are whole by their number alone."""
+    first, last = years[run[0]], years[run[-1]]
+    begin = str(run[0]) if len(first) == len(_NAMES) else first[0][0]
+    end = str(run[-1]) if len(last) == len(_NAMES) else last[-1][0]
+    return f"{begin}..{end}"
+
+
+def _runs(years: dict[int, list[tuple[str, date, str]]]) -> list[list[int]]:
+    """The years, one by one but for neighbours of which every month is missing."""
+    runs: list[list[int]] = []
+    for year, parts in years.items():
+        if runs and _is_missing(parts) and runs[-1][-1] == year - 1 and _is_missing(years[year - 1]):
+            runs[-1].append(year)
+        else:
+            runs.append([year])
+    return runs
+
+
+def _is_missing(parts: Sequence[tuple[str, date, str]]) -> bool:
+    return all(state == "missing" for _, _, state in parts)

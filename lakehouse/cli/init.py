@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import click
 
-from lakehouse.cli.output import Screen
+from lakehouse.cli.help import Command
+from lakehouse.cli.options import common, folder_of, screen_of
+from lakehouse.cli.project import note_key_folders
 from lakehouse.errors import RequestError, StorageError
 
 __all__ = ["command"]
@@ -32,35 +35,43 @@ lake = Lake("data/lake")
 '''
 
 
-@click.command("init")
-@click.argument("folder", metavar="[DIR]", default=".")
+@click.command(
+    "init", cls=Command, examples=("lake init shop", "lake init --blank", "lake init -C /tmp analysis --blank")
+)
+@click.argument("name", metavar="[DIR]", default=".")
 @click.option("--blank", is_flag=True, help="A lakefile to fill in, without the demo's data.")
+@common()
 @click.pass_context
-def command(ctx: click.Context, *, folder: str, blank: bool) -> int:
-    r"""Write a demo project into DIR: a lakefile, and small sources to make a lake of.
+def command(
+    ctx: click.Context,
+    *,
+    name: str,
+    blank: bool,
+    folder: str | None,
+    quiet: bool,
+    verbose: bool,  # noqa: ARG001  taken by the error handler
+    color: Literal["auto", "always", "never"],
+) -> int:
+    """Write a demo project into DIR: a lakefile, and small sources to make a lake of.
 
-    \b
-    Examples:
-      lake init shop
-      lake init --blank
+    Nothing that is there already is replaced.
     """
-    screen = Screen.standard()
-    target = Path(ctx.obj or ".", folder)
+    screen = screen_of(color, quiet=quiet)
+    target = Path(folder_of(ctx, folder) or ".", name)
     files = {"lakefile.py": _BLANK.encode()} if blank else _demo()
     files[".gitignore"] = b"data/lake/\n__pycache__/\n"
-    if taken := [name for name in files if name != ".gitignore" and (target / name).exists()]:
+    if taken := [file for file in files if file != ".gitignore" and (target / file).exists()]:
         raise RequestError(
             f"{target / taken[0]} is there already; nothing written",
             code="init-taken",
             help="choose an empty folder: lake init DIR",
         )
-    _write(target, files)
-    for name in files:
-        screen.say(f"  {os.path.normpath(target / name)}")
-    if "=" in "".join(target.resolve().parts):
-        screen.note("note: a folder above is named key=value; DuckDB and others will show it as a column of the data")
-    here = "" if target.resolve() == Path.cwd() else f"cd {target} && "
-    screen.say(f"next: {here}lake {'status' if blank else 'materialize 2018-02'}")
+    for file in _write(target, files):
+        screen.say(f"  {os.path.normpath(target / file)}")
+    note_key_folders(screen, target.resolve() / "data/lake")
+    here = "" if target.resolve() == Path.cwd() else f"cd {shlex.quote(str(target))} && "
+    lakefile = os.path.normpath(target / "lakefile.py")
+    screen.say(f"next: declare an asset in {lakefile}" if blank else f"next: {here}lake materialize 2018-02")
     return 0
 
 
@@ -80,14 +91,18 @@ def _demo() -> dict[str, bytes]:
     }
 
 
-def _write(target: Path, files: dict[str, bytes]) -> None:
+def _write(target: Path, files: dict[str, bytes]) -> list[str]:
+    """Write those that are not there yet; their names."""
+    written = []
     try:
         for name, content in files.items():
             path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 path.write_bytes(content)
+                written.append(name)
     except OSError as error:
         raise StorageError(
             f"{error.filename}: {error.strerror}", help="choose another folder: lake init DIR"
         ) from error
+    return written

@@ -6,6 +6,8 @@ Knows the fields, which are only ever added to. Refuses to decide anything.
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
     from lakehouse.outcome import Event, Outcome
 
-__all__ = ["FEW", "PREVIEW_ROWS", "RESULTS", "print_plan", "stream_for"]
+__all__ = ["FEW", "PREVIEW_ROWS", "RESULTS", "Stream", "print_plan", "stream_for"]
 
 FEW: Final = 3  # so many partitions are shown each with its preview
 PREVIEW_ROWS: Final = 10
@@ -31,15 +33,16 @@ RESULTS: Final = ("created", "replaced", "unchanged", "fresh", "blocked", "faile
 def print_plan(_: Screen, plan: Plan) -> None:
     """``--dry-run``: what would be made, and why."""
     steps = [{"asset": s.asset, "key": s.key, "action": s.action, "reason": s.reason} for s in plan.steps]
-    content = {"schema_version": 1, "ok": True, "exit_code": 0, "dry_run": True, "plan": steps}
+    content = {"schema_version": 1, "ok": True, "exit_code": 0, "dry_run": True, "plan": steps, "error": None}
     click.echo(json.dumps(content, ensure_ascii=False))
 
 
-class _Stream:
+class Stream:
     """Nothing while it runs, one object at the end."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
+        self._out = sys.stdout  # of now: while a run goes on, what the user's functions print goes elsewhere
 
     def started(self, plan: Plan) -> None:
         """The run begins."""
@@ -50,7 +53,14 @@ class _Stream:
 
     def finished(self, outcome: Outcome, seconds: float, preview: int | None) -> None:
         """The run is over."""
-        click.echo(json.dumps(self._summary(outcome, seconds, preview), ensure_ascii=False))
+        self._write(self._summary(outcome, seconds, preview))
+
+    def _write(self, content: dict[str, Any]) -> None:
+        """One line; a run does not stop because nobody reads it."""
+        try:
+            click.echo(json.dumps(content, ensure_ascii=False), file=self._out)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
     def _summary(self, outcome: Outcome, seconds: float, preview: int | None) -> dict[str, Any]:
         counts = Counter(result.result for result in outcome.results)
@@ -69,7 +79,7 @@ class _Stream:
         }
 
 
-class _LineStream(_Stream):
+class _LineStream(Stream):
     """One object an event, each with its number and its instant."""
 
     def __init__(self, lake: Lake) -> None:
@@ -78,7 +88,7 @@ class _LineStream(_Stream):
 
     def _emit(self, kind: str, **facts: Any) -> None:
         head = {"event": kind, "seq": self._seq, "ts": from_instant(datetime.now(UTC))}
-        click.echo(json.dumps(head | facts, ensure_ascii=False))
+        self._write(head | facts)
         self._seq += 1
 
     def started(self, plan: Plan) -> None:
@@ -100,9 +110,9 @@ class _LineStream(_Stream):
         self._emit("run_finished", **summary)
 
 
-def stream_for(form: str, lake: Lake) -> _Stream:
+def stream_for(form: str, lake: Lake) -> Stream:
     """What speaks to machines in a format."""
-    return _LineStream(lake) if form == "ndjson" else _Stream(lake)
+    return _LineStream(lake) if form == "ndjson" else Stream(lake)
 
 
 def _result_json(lake: Lake, result: Materialization, preview: int) -> dict[str, Any]:

@@ -8,22 +8,43 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.errors import RequestError
 
 if TYPE_CHECKING:
-    from lakehouse.plan import Filter
+    from collections.abc import Sequence
+
+    from lakehouse.cli.machine import Stream
+    from lakehouse.cli.output import Screen
+    from lakehouse.lake import Lake
+    from lakehouse.outcome import Event, Outcome
+    from lakehouse.plan import Filter, Plan
+    from lakehouse.selection import Resolution
+    from lakehouse.survey import Survey
 
 __all__ = ["command"]
 
 
-@click.command("materialize")
+@click.command(
+    "materialize",
+    cls=Command,
+    examples=(
+        "lake materialize 2018-02",
+        "lake materialize 2018-01..2018-06 --dry-run",
+        "lake materialize 2018 --except 2018-03 -a monthly_orders",
+        "lake materialize --stale --failed",
+        "lake materialize --last 3 --force",
+    ),
+)
 @click.argument("selection", nargs=-1, metavar="[SEL]...")
 @click.option("-a", "--asset", "assets", multiple=True, metavar="ASSET", help="Only this asset, and what it reads.")
 @click.option("--missing", is_flag=True, help="Of these, the partitions never made.")
 @click.option("--stale", is_flag=True, help="Of these, the stale ones.")
 @click.option("--failed", is_flag=True, help="Of these, those whose last attempt failed.")
-@click.option("--all", "everything", is_flag=True, help="Every partition; the same as the selection `all`.")
+@click.option("--all", "everything", is_flag=True, help="Every partition; the same as the selection all.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Of these, the last N of each asset.")
+@click.option("--except", "excepted", multiple=True, metavar="SEL", help="Of these, all but SEL.")
 @click.option("-f", "--force", is_flag=True, help="Make fresh ones too, and replace files that others put there.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show the plan; write nothing.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first partition that fails.")
@@ -42,6 +63,8 @@ def command(
     stale: bool,
     failed: bool,
     everything: bool,
+    last: int | None,
+    excepted: tuple[str, ...],
     force: bool,
     dry_run: bool,
     fail_fast: bool,
@@ -51,77 +74,102 @@ def command(
     preview: int | None,
     folder: str | None,
     quiet: bool,
-    verbose: bool,
+    verbose: bool,  # noqa: ARG001  taken by the error handler
     color: Literal["auto", "always", "never"],
     form: Format,
 ) -> int:
-    r"""Make whatever is not fresh among the selected partitions, upstream first.
+    """Make whatever is not fresh among the selected partitions, upstream first.
 
     SEL is a key (2018-02), a year (2018), a range with both ends (2018-01..2018-04), a pattern (2018-*), latest
     or all. A range is a backfill is a retry is a resume: what is fresh is not made again.
-
-    \b
-    Examples:
-      lake materialize 2018-02
-      lake materialize 2018-01..2018-06
-      lake materialize --failed
-      lake materialize 2018 -a monthly_orders --force
     """
     from lakehouse.cli import machine, reports
-    from lakehouse.cli.progress import Progress
-    from lakehouse.cli.project import load
-    from lakehouse.selection import Selection
+    from lakehouse.cli.project import load, note_key_folders
 
     screen = screen_of(color, quiet=quiet or form != "table")
     lake = load(folder_of(ctx, folder))
+    note_key_folders(screen, lake.root)
     named: list[tuple[Filter, bool]] = [("missing", missing), ("stale", stale), ("failed", failed)]
     only: list[Filter] = [name for name, wanted in named if wanted]
     if everything and selection:
         raise RequestError(
             f"--all and a selection ({' '.join(selection)}) contradict each other", help="leave one out"
         )
-    if not (selection or only or everything):
-        return _nothing_asked(ctx, folder=folder, color=color)
-    asked = Selection.parse(selection) if selection else Selection.parse("all")
+    if not (selection or only or everything or last):
+        _nothing_asked(ctx, folder=folder, color=color, form=form)
 
     began = time.monotonic()
     survey = lake.survey()
-    resolution = lake.resolve(asked, assets, include_current=include_current)
+    resolution = lake.resolve(selection or None, assets, include_current=include_current)
+    resolution = _narrowed(lake, resolution, last, excepted, include_current=include_current)
     plan = lake.plan(survey, resolution, force=force, only=only, upstream=not no_upstream)
     for problem in survey.problems.values():
         raise problem
     if form == "table":
-        reports.echo_resolution(screen, lake, resolution, asked=bool(selection))
+        reports.echo_resolution(screen, lake, resolution, asked=bool(selection or last or excepted))
     if dry_run:
         (reports if form == "table" else machine).print_plan(screen, plan)
         return 0
 
     stream = machine.stream_for(form, lake)
-    progress = Progress(screen, reports.keys_of(plan), reports.spans_of(lake, plan))
     stream.started(plan)
-    with progress.drawn():
-        outcome = lake.run(
-            survey,
-            plan,
-            force=force,
-            allow_schema_change=allow_schema_change,
-            fail_fast=fail_fast,
-            command=" ".join(["lake", *sys.argv[1:]]),
-            on_event=stream.hears(progress.on_event),
-        )
+    how = {"force": force, "fail_fast": fail_fast, "allow_schema_change": allow_schema_change}
+    outcome = _run(screen, lake, survey, plan, stream, **how)
     seconds = time.monotonic() - began
     if form == "table":
-        reports.print_outcome(screen, lake, outcome, seconds=seconds, preview=preview, verbose=verbose)
+        from lakehouse.cli.blame import print_failures
+
+        if not plan.steps:
+            screen.say(f"nothing to do: no partition is {' or '.join(only) or 'left'}")
+        reports.print_outcome(screen, lake, outcome, now=survey.time, seconds=seconds, preview=preview)
+        print_failures(screen, lake, outcome, planned=len(plan.steps))
     else:
         stream.finished(outcome, seconds, preview)
     return outcome.exit_code
 
 
-def _nothing_asked(ctx: click.Context, *, folder: str | None, color: str) -> int:
+def _nothing_asked(ctx: click.Context, *, folder: str | None, color: str, form: Format) -> None:
     """Show the status and how to go on: nobody said what to make."""
-    from lakehouse.cli.status import command as status
+    if form == "table":
+        from lakehouse.cli.status import command as status
 
-    ctx.invoke(status, folder=folder, color=color)
+        ctx.invoke(status, folder=folder, color=color)
     raise RequestError(
         "no partitions named", code="selection-missing", help="name some: lake materialize latest, or --missing"
     )
+
+
+def _narrowed(
+    lake: Lake,
+    resolution: Resolution,
+    last: int | None,
+    excepted: Sequence[str],
+    *,
+    include_current: bool | None,
+) -> Resolution:
+    """What is left of a selection by ``--last`` and, after that, by ``--except``."""
+    from lakehouse.selection import Resolution
+
+    kept = {name: keys[-last:] if last else keys for name, keys in resolution.keys_by_asset.items()}
+    if excepted:
+        without = lake.resolve(excepted, list(kept), include_current=include_current).keys_by_asset
+        kept = {name: [key for key in keys if key not in {*without.get(name, ())}] for name, keys in kept.items()}
+    return Resolution({name: keys for name, keys in kept.items() if keys}, resolution.out_of_scope)
+
+
+def _run(screen: Screen, lake: Lake, survey: Survey, plan: Plan, stream: Stream, **how: bool) -> Outcome:
+    """Carry out the plan, with progress, until it is done or asked to end."""
+    from lakehouse.cli.interrupts import Interrupts
+    from lakehouse.cli.output import aside
+    from lakehouse.cli.progress import Progress
+    from lakehouse.cli.reports import keys_of, spans_of
+
+    progress, interrupts = Progress(screen, keys_of(plan), spans_of(lake, plan)), Interrupts(screen)
+    hears = stream.hears(progress.on_event)
+
+    def on_event(event: Event) -> None:
+        hears(event)
+        interrupts.between_partitions()
+
+    with interrupts.taken(), aside(), progress.drawn():
+        return lake.run(survey, plan, command=" ".join(["lake", *sys.argv[1:]]), on_event=on_event, **how)

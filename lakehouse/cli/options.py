@@ -1,4 +1,4 @@
-"""The options that commands share, and how keys and assets on the command line are taken.
+"""The options that commands share.
 
 Knows click. Knows nothing of what commands do.
 """

@@ -9,14 +9,15 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
 import click
 
-__all__ = ["GLYPHS", "Screen", "align", "cell", "duration", "plural", "size", "stamp"]
+__all__ = ["GLYPHS", "Screen", "align", "aside", "cell", "duration", "joined", "plural", "size", "stamp", "wrapped"]
 
 GLYPHS: Final = {
     "fresh": ("●", "#", "green"),
@@ -31,6 +32,7 @@ GLYPHS: Final = {
     "same": ("=", "=", "green"),
 }
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NARROW: Final = frozenset(sign[0] for sign in GLYPHS.values()) | {"…"}
 _MAX_CELL: Final = 40
 _GAP: Final = "   "
 
@@ -55,9 +57,8 @@ class Screen:
     @classmethod
     def standard(cls, colour: Literal["auto", "always", "never"] = "auto", *, quiet: bool = False) -> Screen:
         """The standard streams, as the environment describes them."""
-        encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
         return cls(
-            is_unicode=encoding.startswith("utf"),
+            is_unicode=_is_unicode(sys.stdout),
             width=shutil.get_terminal_size((80, 24)).columns,
             out_colour=_is_coloured(colour, sys.stdout),
             err_colour=_is_coloured(colour, sys.stderr),
@@ -77,14 +78,40 @@ class Screen:
 
     def say(self, text: str = "") -> None:
         """A line of the result, on stdout."""
-        click.echo(self._plain(text), color=self.out_colour)
+        click.echo(self.fitted(text), color=self.out_colour)
 
     def note(self, text: str) -> None:
-        """A line beside the result, on stderr."""
-        click.echo(self._plain(text), err=True, color=self.err_colour)
+        """A line beside the result, on stderr; nothing stops because nobody reads it."""
+        with suppress(BrokenPipeError):
+            click.echo(self.fitted(text), err=True, color=self.err_colour)
 
-    def _plain(self, text: str) -> str:
-        return text if self.is_unicode else text.replace("…", "...").encode("ascii", "replace").decode()
+    def fitted(self, text: str) -> str:
+        """Text as the stream takes it: in ASCII where it takes no more."""
+        if text.isascii():
+            return text
+        # What has no place in UTF-8 are bytes of a file's name that were none either.
+        return text.encode("utf-8", "replace").decode() if self.is_unicode else _ascii(text)
+
+
+def _ascii(text: str) -> str:
+    return text.replace("…", "...").encode("ascii", "replace").decode()
+
+
+def _is_unicode(stream: Any) -> bool:
+    """Whether a stream takes more than ASCII: not where its locale is C, for which Python takes UTF-8 regardless."""
+    encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
+    named = [os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if named[1].upper() in ("C.UTF-8", "C.UTF8"):  # Python itself sets it where LANG is C
+        del named[1]
+    locale = next((name for name in named if name), "")
+    return encoding.startswith("utf") and locale not in ("C", "POSIX")
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Whatever the user's own code prints meanwhile goes to stderr: stdout is for results."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def _is_coloured(colour: Literal["auto", "always", "never"], stream: Any) -> bool:
@@ -101,6 +128,8 @@ def cell(value: object) -> str:
     """One value as it is shown in a table: on one line, without control characters, 40 wide at most."""
     if value is None:
         return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = _CONTROL.sub("", value if isinstance(value, str) else str(value))
     return text if len(text) <= _MAX_CELL else f"{text[: _MAX_CELL - 1]}…"
 
@@ -134,16 +163,18 @@ def _pad(text: str, width: int, *, right: bool) -> str:
 
 
 def _width(text: str) -> int:
-    if text.isascii():
+    text = click.unstyle(text)
+    if text.isascii() or all(char in _NARROW for char in text if not char.isascii()):
         return len(text)
     from rich.cells import cell_len  # wide and combining characters are its business
 
     return cell_len(text)
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", " " if count >= 10_000 else "")  # noqa: PLR2004
+def plural(count: int, noun: str, figures: int = 0) -> str:
+    """``1 row``, ``2 rows``, ``12 345 rows``; the number in at least so many figures."""
+    number = f"{count:,}".replace(",", " ") if count >= 10_000 else str(count)  # noqa: PLR2004
+    return f"{number:>{figures}} {noun}{'' if count == 1 else 's'}"
 
 
 def size(size_bytes: int) -> str:
@@ -173,3 +204,13 @@ def stamp(moment: datetime) -> str:
 def joined(items: Iterable[str]) -> str:
     """Parts of a line, three spaces apart."""
     return _GAP.join(item for item in items if item)
+
+
+def wrapped(items: Sequence[str], *, width: int, indent: str = "") -> list[str]:
+    """Parts as lines, three spaces apart, as many a line as fit."""
+    lines: list[list[str]] = [[]]
+    for item in items:
+        if lines[-1] and _width(indent + joined([*lines[-1], item])) > width:
+            lines.append([])
+        lines[-1].append(item)
+    return [indent + joined(line) for line in lines]

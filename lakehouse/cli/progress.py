@@ -5,7 +5,9 @@ Knows terminals. Knows nothing of how partitions are made.
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from lakehouse.cli.output import GLYPHS, Screen, joined, plural
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.text import Text
 
     from lakehouse.outcome import Event
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "binned", "state_of"]
 
 _CELLS: Final = 50
+_FEWEST_CELLS: Final = 8
+_DELAY: Final = 0.3  # seconds; a run that is over by then has nothing to show
 # Of several partitions in one cell, the worst is shown.
 _WORST_FIRST: Final = ("failed", "running", "missing", "stale", "unrecorded", "empty", "fresh")
 
@@ -36,16 +41,13 @@ def state_of(result: str, row_count: int | None) -> str:
 def binned(states: Sequence[str], cells: int = _CELLS) -> list[str]:
     """States as so many cells at most, the worst of each cell's winning.
 
-    >>> binned(["fresh", "failed", "fresh", "fresh"], 2)
-    ['failed', 'fresh']
+    >>> binned(["fresh", "failed", "empty", "fresh"], 2)
+    ['failed', 'empty']
     """
     if len(states) <= cells:
         return list(states)
     edges = [len(states) * number // cells for number in range(cells + 1)]
-    return [
-        min(states[low:high], key=lambda state: _WORST_FIRST.index(state) if state in _WORST_FIRST else 0)
-        for low, high in pairwise(edges)
-    ]
+    return [min(states[low:high], key=_WORST_FIRST.index) for low, high in pairwise(edges)]
 
 
 class Progress:
@@ -56,52 +58,88 @@ class Progress:
         self._spans = spans
         self._states = {asset: dict.fromkeys(wanted, "missing") for asset, wanted in keys.items()}
         self._began = time.monotonic()
-        self._live = sys.stderr.isatty() and not screen.is_quiet
+        self._kept = 0
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not screen.is_quiet
         self._is_long = sum(map(len, keys.values())) > 3  # noqa: PLR2004  as few are reported in full at the end
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._drawing: Live | None = None
 
     @contextmanager
-    def drawn(self) -> Iterator[Progress]:
+    def drawn(self) -> Iterator[None]:
         """Draw for as long as the block runs."""
         if not self._live:
-            yield self
+            yield
             return
-        from rich.console import Console
-        from rich.live import Live
+        timer = threading.Timer(_DELAY, self._start)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            with self._lock:
+                self._is_over = True
+                if self._drawing is not None:
+                    self._drawing.stop()
 
-        console = Console(stderr=True, highlight=False, color_system="standard" if self._screen.err_colour else None)
-        with Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True):
-            yield self
+    def _start(self) -> None:
+        with self._lock:
+            if self._is_over:
+                return
+            from rich.console import Console
+            from rich.live import Live
+
+            is_coloured = self._screen.err_colour
+            console = Console(stderr=True, highlight=False, color_system="standard" if is_coloured else None)
+            self._drawing = Live(
+                console=console,
+                get_renderable=lambda: self._bars(console.width),
+                refresh_per_second=8,
+                transient=True,
+            )
+            self._drawing.start()
 
     def on_event(self, event: Event) -> None:
         """Take one event."""
-        states = self._states.get(event.asset, {})
-        if event.result is None:
+        states, result = self._states.get(event.asset, {}), event.result
+        if result is None:
             states[event.key] = "running"
             return
-        states[event.key] = state_of(event.result.result, event.result.row_count)
-        if not self._live and self._is_long and not self._screen.is_quiet and event.result.result != "fresh":
-            result = event.result
+        states[event.key] = state_of(result.result, result.row_count)
+        self._kept += result.result == "fresh"
+        if not self._live and self._is_long and not self._screen.is_quiet and result.result != "fresh":
             sign = self._screen.glyph("ok" if result.is_ok else "failed", to="err")
             rows = "" if not result.is_ok or result.row_count is None else plural(result.row_count, "row")
             self._screen.note(f"{sign} " + joined([f"{event.asset} {event.key}", result.result, rows]))
 
-    def _render(self) -> Text:
+    def _bars(self, width: int) -> Text:
+        """A line for each asset that was begun."""
         from rich.text import Text
 
-        text = Text()
-        for asset, states in self._states.items():
-            done = sum(state not in ("missing", "running") for state in states.values())
-            if text:
-                text.append("\n")
-            text.append(f"{asset} {self._spans[asset]}  ")
-            for state in binned(list(states.values())):
-                unicode, plain, colour = GLYPHS[state]
-                text.append(unicode if self._screen.is_unicode else plain, style=colour)
-            text.append(f"   {done}/{len(states)}{self._left(done, len(states))}")
-        return text
+        begun = [asset for asset, states in self._states.items() if any(s != "missing" for s in states.values())]
+        return Text("\n").join(self._bar(asset, width) for asset in begun)
 
-    def _left(self, done: int, total: int) -> str:
-        if not 0 < done < total:
+    def _bar(self, asset: str, width: int) -> Text:
+        from rich.text import Text
+
+        states = list(self._states[asset].values())
+        done = sum(state not in ("missing", "running") for state in states)
+        head, tail = f"{asset} {self._spans[asset]}  ", f"   {done}/{len(states)}{self._left()}"
+        if len(head) + len(tail) + _FEWEST_CELLS > width:
+            head = f"{asset}  "
+        text = Text(head, no_wrap=True, overflow="crop")
+        for state in binned(states, max(_FEWEST_CELLS, min(_CELLS, width - len(head) - len(tail)))):
+            unicode, plain, colour = GLYPHS[state]
+            text.append(unicode if self._screen.is_unicode else plain, style=colour)
+        return text.append(tail)
+
+    def _left(self) -> str:
+        """How long the rest will take, if it goes on as before; partitions that were kept took no time."""
+        states = [state for of_asset in self._states.values() for state in of_asset.values()]
+        to_do = sum(state in ("missing", "running") for state in states)
+        made = len(states) - to_do - self._kept
+        if not made or not to_do:
             return ""
-        seconds = (time.monotonic() - self._began) / done * (total - done)
+        seconds = (time.monotonic() - self._began) / made * to_do
         return f"   {seconds:.0f}s left"

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import linecache
 import os
 import sys
-import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from lakehouse.callsite import is_own_frame
+from lakehouse.cli.output import Screen, aside
 from lakehouse.errors import DefinitionError, LakeError, RequestError
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
-__all__ = ["Project", "find", "load"]
+__all__ = ["Project", "find", "load", "note_key_folders"]
 
 LAKEFILE: Final = "lakefile.py"
 
@@ -41,6 +42,20 @@ class Project:
     module: str
     attribute: str = "lake"
 
+    @classmethod
+    def named(cls, folder: Path, text: str) -> Project:
+        """What ``module:lake`` names, or a file, which may lie elsewhere: then its own folder is the project's."""
+        module, _, attribute = text.partition(":")
+        if module.endswith(".py"):
+            file = Path(os.path.normpath(folder / module))
+            return cls(file.parent, str(file), attribute or "lake")
+        return cls(folder, module, attribute or "lake")
+
+    @property
+    def shown(self) -> str:
+        """The file or the module, as errors name it."""
+        return Path(self.module).name
+
 
 def find(start: Path) -> Project:
     """The project of a folder: that of the nearest folder upward that has definitions.
@@ -51,14 +66,12 @@ def find(start: Path) -> Project:
         RequestError: there is none.
     """
     if named := os.environ.get("LAKE_DEFINITIONS"):
-        module, _, attribute = named.partition(":")
-        return Project(start, module, attribute or "lake")
+        return Project.named(start, named)
     for folder in (start, *start.parents):
         if (folder / LAKEFILE).is_file():
             return Project(folder, str(folder / LAKEFILE))
         if named := _declared(folder / "pyproject.toml"):
-            module, _, attribute = named.partition(":")
-            return Project(folder, module, attribute or "lake")
+            return Project.named(folder, named)
     raise RequestError(
         f"no {LAKEFILE} in {start} or above",
         code="project-missing",
@@ -75,7 +88,7 @@ def _declared(path: Path) -> str | None:
         tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{path}: {error}", code="project-unreadable") from error
-    named = tools.get("lake", {}).get("definitions")
+    named = tools.get("lake", {}).get("definitions") if isinstance(tools.get("lake", {}), dict) else None
     return named if isinstance(named, str) else None
 
 
@@ -86,58 +99,100 @@ def load(folder: str | None) -> Lake:
         RequestError: there are no definitions.
         DefinitionError: they are wrong, or raise; with the user's own frames.
     """
-    from lakehouse.lake import Lake
-
     start = Path(folder or ".").resolve()
     if not start.is_dir():
-        raise RequestError(f"{folder} is no folder", code="project-missing")
+        raise RequestError(f"{folder} is not a folder", code="project-missing")
     project = find(start)
-    lake = getattr(_import(project), project.attribute, None)
-    if not isinstance(lake, Lake):
+    found = getattr(_import(project), project.attribute, None)
+
+    from lakehouse.lake import Lake
+
+    if not isinstance(found, Lake):
+        attribute = repr(project.attribute)
         raise DefinitionError(
-            f"{Path(project.module).name} defines no {project.attribute!r}",
+            f"{project.shown} defines no {attribute}"
+            if found is None
+            else f"{project.shown}: {attribute} is no Lake",
             code="lake-missing",
             help=f'add: {project.attribute} = Lake("data/lake")',
         )
-    lake.base = project.folder
-    lake.graph  # noqa: B018  a wrong graph is an error now, not later
-    return lake
+    found.base = project.folder
+    found.graph  # noqa: B018  a wrong graph is an error now, not later
+    return found
+
+
+def note_key_folders(screen: Screen, root: Path) -> None:
+    """Say what readers make of a folder above the lake that is named like a partition's."""
+    named = [part for part in root.parts if "=" in part.strip("=")]
+    if named and not screen.is_quiet:
+        screen.note(
+            f"note: the lake lies below {', '.join(named)}, and DuckDB and others show a folder of such a name as a "
+            "column of the data"
+        )
+
+
+class _Uncached(SourceFileLoader):
+    """Reads the file itself each time.
+
+    Python tells a changed file from its byte code by size and whole seconds, and would run the lakefile of before.
+    """
+
+    def path_stats(self, path: str) -> Any:
+        """Nothing: without a time there is no byte code to look for, nor any to write."""
+        raise OSError(path)
 
 
 def _import(project: Project) -> ModuleType:
     if str(project.folder) not in sys.path:
         sys.path.insert(0, str(project.folder))
-    try:
-        if not project.module.endswith(".py"):
+    if not project.module.endswith(".py"):
+        with _told(project), aside():
             return importlib.import_module(project.module)
-        name = Path(project.module).stem
-        spec = importlib.util.spec_from_file_location(name, project.folder / project.module)
-        assert spec is not None and spec.loader is not None  # noqa: S101, PT018  the name ends in .py
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # classes and dataclasses look their module up there
+    if not Path(project.module).is_file():
+        raise RequestError(f"{project.module} does not exist", code="project-missing")
+    name = Path(project.module).stem
+    if name != Path(LAKEFILE).stem and (name in sys.modules or name in sys.stdlib_module_names):
+        name = f"lakefile_{name}"  # it takes no other module's place
+    spec = importlib.util.spec_from_file_location(name, project.module, loader=_Uncached(name, project.module))
+    assert spec is not None and spec.loader is not None  # noqa: S101, PT018  a loader is given
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # classes and dataclasses look their module up there
+    with _told(project), aside():
         spec.loader.exec_module(module)
-    except LakeError:
-        raise
-    except FileNotFoundError as error:
-        if error.filename != project.module and not str(error.filename).endswith(project.module):
-            raise _raised(error, project) from error
-        raise RequestError(f"{project.module} does not exist", code="project-missing") from None
-    except Exception as error:
-        raise _raised(error, project) from error
     return module
 
 
-def _raised(error: Exception, project: Project) -> DefinitionError:
+@contextmanager
+def _told(project: Project) -> Iterator[None]:
+    """Whatever the definitions raise, told with the user's own frames."""
+    try:
+        yield
+    except (LakeError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # an exit in a lakefile, or an engine's panic, is the lakefile's fault too
+        raise _raised(error, project) from error
+
+
+def _raised(error: BaseException, project: Project) -> DefinitionError:
+    import linecache
+    import traceback
+
+    from lakehouse.versions.ownership import is_project_file
+
     if isinstance(error, SyntaxError) and error.filename:
+        message = error.msg
         frames = [f"{Path(error.filename).name}:{error.lineno}:  {(error.text or '').strip()}"]
     else:
+        message = str(error)
         frames = [
             f"{Path(frame.f_code.co_filename).name}:{line} in {frame.f_code.co_name}:  "
             f"{linecache.getline(frame.f_code.co_filename, line).strip()}"
             for frame, line in traceback.walk_tb(error.__traceback__)
-            if not is_own_frame(frame.f_code.co_filename)
+            if is_project_file(frame.f_code.co_filename)
         ]
-    message = error.msg if isinstance(error, SyntaxError) else error
+    first, *rest = message.splitlines() or [""]
     return DefinitionError(
-        f"{Path(project.module).name}: {type(error).__name__}: {message}", code="definitions-raised", details=frames
+        f"{project.shown}: {type(error).__name__}: {first}".removesuffix(": "),
+        code="definitions-raised",
+        details=[*(line.strip() for line in rest if line.strip()), *frames],
     )

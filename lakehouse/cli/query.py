@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Final, Literal
 
 import click
 
+from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
-from lakehouse.cli.output import Screen, align, cell
+from lakehouse.cli.output import Screen, aside
 from lakehouse.errors import LakeError, RequestError, StorageError
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
-    from lakehouse.sandbox import Result
 
 __all__ = ["command"]
 
-_SHOWN_ROWS = 100
-_NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT")
+_LEAVE: Final = ("exit", "quit", "\\q", ".quit", ".exit")
 
 
-@click.command("query")
-@click.argument("sql", required=False)
-@click.option(
-    "-i", "--input", "path", type=click.Path(dir_okay=False), metavar="FILE", help="Read the SQL from FILE."
+@click.command(
+    "query",
+    cls=Command,
+    examples=(
+        "lake query \"SELECT * FROM monthly_orders WHERE partition_date = '2018-02'\"",
+        'lake query "FROM monthly_orders SELECT sum(order_num)" --format csv',
+        'echo "FROM raw_customers LIMIT 3" | lake query --json',
+        "lake query -i report.sql --format csv -o report.csv",
+    ),
 )
+@click.argument("sql", required=False)
+@click.option("-i", "--input", "path", metavar="FILE", help="Read the SQL from FILE.")
 @click.option("-o", "--output", metavar="FILE", help="Write the rows to FILE.")
 @common("table", "json", "ndjson", "csv")
 @click.pass_context
@@ -47,16 +51,10 @@ def command(
     color: Literal["auto", "always", "never"],
     form: Format,
 ) -> int:
-    r"""Run one SELECT over the lake's assets, views and sources, each under its name.
+    """Run one SELECT over the lake's assets, views and sources, each under its name.
 
-    DuckDB runs it in memory and reads the lake and its sources, nothing else; it writes nothing. Without SQL it is
-    read from stdin, or asked for on a terminal.
-
-    \b
-    Examples:
-      lake query "SELECT * FROM monthly_orders WHERE partition_date = '2018-02'"
-      lake query "FROM monthly_orders SELECT sum(order_num)" --format csv
-      lake query -i report.sql -o report.csv --format csv
+    DuckDB runs it in memory and reads the lake and its sources, nothing else. Without SQL it is read from stdin,
+    or asked for on a terminal. A table is shown as far as it fits; the other formats have all of it.
     """
     from lakehouse.cli.project import load
 
@@ -65,83 +63,73 @@ def command(
     text = _sql(sql, path)
     if text is None:
         return _prompt(screen, lake)
-    with _destination(output) as stream:
-        _run(screen, lake, text, form, stream)
+    _run(screen, lake, text, form, output)
     return 0
 
 
 def _sql(sql: str | None, path: str | None) -> str | None:
+    """The text that is given; None where it is to be asked for."""
     if sql is not None and path is not None:
         raise RequestError("both an SQL text and -i FILE are given", help="leave one out")
-    if path is not None:
+    if path is not None and path != "-":
         try:
             return Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise RequestError(f"{path} cannot be read: {error}", code="input-unreadable") from None
-    if sql is None and not sys.stdin.isatty():
-        sql = sys.stdin.read()
-    return None if sql is None or sql == "" else sql
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise RequestError(f"{path} cannot be read: {reason}", code="input-unreadable") from None
+    if sql is None and sys.stdin.isatty() and path is None:
+        return None
+    text = sys.stdin.read() if sql is None else sql
+    if not text.strip():
+        raise RequestError("no SQL is given", code="query-missing", help='lake query "FROM monthly_orders"')
+    return text
+
+
+def _run(screen: Screen, lake: Lake, sql: str, form: Format, output: str | None) -> None:
+    from lakehouse.cli.rows import WRITERS
+    from lakehouse.query import query
+
+    if output is not None and Path(output).resolve().is_relative_to(lake.root.resolve()):
+        raise RequestError(
+            f"{output} lies in the lake, where only partitions are", code="output-refused", help="choose another -o"
+        )
+    stdout = sys.stdout
+    with aside(), query(lake.survey(), sql) as result, _destination(stdout, output) as stream:
+        if form != "table" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8")  # whatever the locale: that is how these formats are read
+        WRITERS[form](screen, result, stream)
 
 
 @contextmanager
-def _destination(output: str | None) -> Iterator[IO[str]]:
+def _destination(stdout: IO[str], output: str | None) -> Iterator[IO[str]]:
+    """Where rows go; a file is there whole or, where the query fails on the way, as it was before."""
     if output is None:
-        yield sys.stdout
+        yield stdout
         return
+    target = Path(output).resolve()
+    is_file = target.is_file() or not target.exists()
+    spare = target.with_name(f".{target.name}.{secrets.token_hex(4)}") if is_file else target
     try:
-        with Path(output).open("w", encoding="utf-8", newline="") as file:
+        with spare.open("w", encoding="utf-8", newline="") as file:
             yield file
+        if is_file:
+            spare.replace(target)
     except OSError as error:
+        if isinstance(error, BrokenPipeError | LakeError):
+            raise
         raise StorageError(f"{output}: {error.strerror}", help="choose another file for -o") from error
-
-
-def _run(screen: Screen, lake: Lake, sql: str, form: Format, stream: IO[str]) -> None:
-    from lakehouse.query import query
-
-    with query(lake.survey(), sql) as result:
-        write = {"table": _table, "json": _json, "ndjson": _ndjson, "csv": _csv}[form]
-        write(screen, result, stream)
-
-
-def _table(screen: Screen, result: Result, stream: IO[str]) -> None:
-    rows = result.rows()
-    shown = [[cell(value) for value in row] for row in islice(rows, _SHOWN_ROWS)]
-    right = [kind.endswith(_NUMBERS) or kind.startswith(_NUMBERS) for kind in result.types]
-    for line in align(
-        [list(result.columns), [kind.lower() for kind in result.types], *shown], right=right, width=screen.width
-    ):
-        print(line, file=stream)
-    if more := sum(1 for _ in rows):
-        print(f"  … {more:,} more rows; all of them: --format csv".replace(",", " "), file=stream)
-
-
-def _json(_: Screen, result: Result, stream: IO[str]) -> None:
-    stream.write("[")
-    for number, row in enumerate(result.rows()):
-        stream.write(",\n " if number else "\n ")
-        stream.write(_object(result, row))
-    stream.write("\n]\n")
-
-
-def _ndjson(_: Screen, result: Result, stream: IO[str]) -> None:
-    for row in result.rows():
-        stream.write(f"{_object(result, row)}\n")
-
-
-def _object(result: Result, row: tuple[Any, ...]) -> str:
-    return json.dumps(dict(zip(result.columns, row, strict=True)), ensure_ascii=False, default=str)
-
-
-def _csv(_: Screen, result: Result, stream: IO[str]) -> None:
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(result.columns)
-    writer.writerows(result.rows())
+    finally:
+        if is_file:
+            with suppress(OSError):
+                spare.unlink(missing_ok=True)
 
 
 def _prompt(screen: Screen, lake: Lake) -> int:
-    """Ask for one statement after the other until the input ends."""
+    """Ask for one statement after the other until the input ends; Ctrl-C drops the one that is being written."""
     from lakehouse.cli.failures import print_error
 
+    with suppress(ImportError):
+        import readline  # noqa: F401  lines can be edited, and come back
     screen.note(f"Tables: {', '.join(lake.graph.nodes)}. End a statement with ; and the session with Ctrl-D.")
     text = ""
     while True:
@@ -150,10 +138,18 @@ def _prompt(screen: Screen, lake: Lake) -> int:
         except EOFError:
             screen.note("")
             return 0
+        except KeyboardInterrupt:
+            text = ""
+            screen.note("")
+            continue
+        if not text and line.strip().rstrip(";").lower() in _LEAVE:
+            return 0
         text = f"{text}\n{line}".strip()
         if text.endswith(";"):
             try:
-                _run(screen, lake, text, "table", sys.stdout)
+                _run(screen, lake, text, "table", None)
             except LakeError as error:
                 print_error(screen, error)
+            except KeyboardInterrupt:
+                screen.note("interrupted")
             text = ""

@@ -1,23 +1,20 @@
-"""What ``lake materialize`` prints for people: the plan, the results with their previews, the errors.
+"""What ``lake materialize`` prints for people: the plan, then the results with their previews.
 
 Knows the words and where they stand. Refuses to decide anything.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from lakehouse.cli.failures import print_error
 from lakehouse.cli.machine import FEW, PREVIEW_ROWS, RESULTS
-from lakehouse.cli.output import Screen, duration, joined, plural, size, stamp
+from lakehouse.cli.output import Screen, duration, joined, plural, size, wrapped
 from lakehouse.cli.progress import binned, state_of
-from lakehouse.errors import LakeError
 from lakehouse.plan import Plan, ago
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, describe
@@ -75,32 +72,38 @@ def print_plan(screen: Screen, plan: Plan) -> None:
 
 
 def print_outcome(
-    screen: Screen, lake: Lake, outcome: Outcome, *, seconds: float, preview: int | None, verbose: bool
+    screen: Screen, lake: Lake, outcome: Outcome, *, now: datetime, seconds: float, preview: int | None
 ) -> None:
-    """Every asset's results; errors last, each with what it left standing."""
+    """Every asset's results, each partition with a preview where they are few."""
     results = outcome.results
     by_asset: dict[str, list[Materialization]] = {}
     for result in results:
         by_asset.setdefault(result.asset, []).append(result)
-    made = [result for result in results if result.result != "fresh"]
-    is_few = len(made) <= FEW and len(results) <= _ROW
+    is_few = sum(result.result != "fresh" for result in results) <= FEW and len(results) <= _ROW
+    blocks: list[list[str]] = []
     for asset, found in by_asset.items():
         if is_few:
-            for result in found:
-                _print_one(screen, lake, result, PREVIEW_ROWS if preview is None else preview)
+            rows = PREVIEW_ROWS if preview is None else preview
+            blocks += [_one(screen, lake, result, rows, now) for result in found]
         else:
-            _print_many(screen, lake, asset, found, seconds if len(by_asset) == 1 else _spent(found))
-            if preview:
-                _print_preview(screen, lake, found[-1], preview)
-        for note in [*outcome.notes.get(asset, ()), *_empty_note(found, outcome.latest.get(asset, {}))]:
-            screen.say(f"  note: {note}")
+            took = seconds if len(by_asset) == 1 else _spent(found)
+            blocks.append(_many(screen, lake, found, took, is_alone=len(by_asset) == 1))
+            blocks.append(_preview(screen, lake, found[-1], preview or 0))
+        notes = [*outcome.notes.get(asset, ()), *_empty_note(found, outcome.latest.get(asset, {}))]
+        blocks.append([f"  note: {note}" for note in notes])
     if results and all(result.result == "fresh" for result in results):
-        screen.say("Same inputs, same code: nothing to do. Make it again with --force.")
-    if not results and outcome.error is None:
-        screen.say("nothing to do: no partition is selected")
-    _print_errors(screen, results, verbose=verbose)
-    if outcome.error is not None:
-        print_error(screen, outcome.error)
+        blocks.append(["Same inputs, same code: nothing to do. Make it again with --force."])
+    _say(screen, blocks)
+
+
+def _say(screen: Screen, blocks: Sequence[list[str]]) -> None:
+    """The blocks below each other, an empty line after one that has a preview in it."""
+    shown = [block for block in blocks if block]
+    for block, following in zip(shown, [*shown[1:], None], strict=True):
+        for line in block:
+            screen.say(line)
+        if following and "" in block and following[0]:
+            screen.say()
 
 
 def _spent(results: Sequence[Materialization]) -> float:
@@ -110,20 +113,17 @@ def _spent(results: Sequence[Materialization]) -> float:
     return (max(r.finished for r in made) - min(r.started for r in made)).total_seconds()
 
 
-def _print_one(screen: Screen, lake: Lake, result: Materialization, rows: int) -> None:
+def _one(screen: Screen, lake: Lake, result: Materialization, rows: int, now: datetime) -> list[str]:
     sign = {"fresh": "same", "unchanged": "same"}.get(result.result, "ok" if result.is_ok else "failed")
     name = f"{screen.glyph(sign)} {result.asset} {result.key}"
     count = "" if result.row_count is None else plural(result.row_count, "row")
     if result.result == "fresh":
-        screen.say(joined([name, "fresh", count, f"made {ago(result.finished, datetime.now(UTC))}"]))
-        return
+        return [joined([name, "fresh", count, f"made {ago(result.finished, now)}"])]
     if not result.is_ok:
-        screen.say(joined([name, result.result]))
-        return
+        return [joined([name, result.result])]
     took = duration((result.finished - result.started).total_seconds())
-    screen.say(joined([name, result.result, count, size(result.size_bytes or 0), took]))
-    screen.say(f"  {_shown_path(lake, result.path)}")
-    _print_preview(screen, lake, result, rows)
+    head = joined([name, result.result, count, size(result.size_bytes or 0), took])
+    return [head, f"  {_shown_path(lake, result.path)}", *_preview(screen, lake, result, rows)]
 
 
 def _shown_path(lake: Lake, path: str) -> str:
@@ -132,33 +132,36 @@ def _shown_path(lake: Lake, path: str) -> str:
     return os.path.relpath(whole) if whole.is_relative_to(Path.cwd()) else str(whole)
 
 
-def _print_preview(screen: Screen, lake: Lake, result: Materialization, rows: int) -> None:
+def _preview(screen: Screen, lake: Lake, result: Materialization, rows: int) -> list[str]:
+    """An empty line and the first rows; nothing where there are none."""
     if not rows or not result.row_count or result.version is None:
-        return
+        return []
     import polars as pl
 
-    from lakehouse.cli.table import print_frame
+    from lakehouse.cli.table import frame_lines
 
     frame = pl.scan_parquet(lake.root / result.version.path, hive_partitioning=False, glob=False).head(rows).collect()
-    screen.say()
-    print_frame(screen, frame, [kind for _, kind in result.schema or ()], total=result.row_count)
-    screen.say()
+    return ["", *frame_lines(screen, frame, [kind for _, kind in result.schema or ()], total=result.row_count)]
 
 
-def _print_many(screen: Screen, lake: Lake, asset: str, results: Sequence[Materialization], seconds: float) -> None:
+def _many(
+    screen: Screen, lake: Lake, results: Sequence[Materialization], seconds: float, *, is_alone: bool
+) -> list[str]:
+    """A line for the asset and its bar; where few are concerned and some failed, each with its rows."""
     counts = Counter(result.result for result in results)
-    failed = [result for result in results if not result.is_ok]
+    has_failed = not all(result.is_ok for result in results)
+    few_failed = has_failed and len(results) <= _ROW
+    if few_failed and is_alone:
+        return wrapped([_short(screen, result) for result in results], width=screen.width)
     summary = ", ".join(f"{counts[name]} {name}" for name in RESULTS if counts[name])
     rows = plural(sum(result.row_count or 0 for result in results if result.is_ok), "row")
-    sign = screen.glyph("failed" if failed else "ok")
-    head = f"{sign} {asset}"
-    screen.say(joined([head, f"{plural(len(results), 'partition')}: {summary}", rows, duration(seconds)]))
-    if failed and len(results) <= _ROW:
-        screen.say(f"  {joined(_short(screen, result) for result in results)}")
-        return
-    cells = "".join(screen.glyph(state) for state in binned([state_of(r.result, r.row_count) for r in results]))
-    span = describe([result.key for result in results], lake.graph.asset(asset).partitions)
-    screen.say(f"  {cells}  {span}")
+    name = f"{screen.glyph('failed' if has_failed else 'ok')} {results[0].asset}"
+    head = joined([name, f"{plural(len(results), 'partition')}: {summary}", rows, duration(seconds)])
+    if few_failed:
+        return [head, *wrapped([_short(screen, result) for result in results], width=screen.width, indent="  ")]
+    span = describe([result.key for result in results], lake.graph.asset(results[0].asset).partitions)
+    states = binned([state_of(result.result, result.row_count) for result in results])
+    return [head, f"  {''.join(map(screen.glyph, states))}  {span}"]
 
 
 def _short(screen: Screen, result: Materialization) -> str:
@@ -175,55 +178,3 @@ def _empty_note(results: Sequence[Materialization], latest: Mapping[str, str]) -
     verb = "is" if empty == 1 else "are"
     until = next((f"; the source's last {column} is {value}" for column, value in latest.items()), "")
     return [f"{plural(empty, 'partition')} {verb} empty{until}"]
-
-
-def _print_errors(screen: Screen, results: Sequence[Materialization], *, verbose: bool) -> None:
-    """One block an error; partitions that share it are named together."""
-    groups: dict[str, list[Materialization]] = {}
-    for result in results:
-        if result.error is not None:
-            groups.setdefault(json.dumps(result.error, sort_keys=True, default=str), []).append(result)
-    for failed in groups.values():
-        error = failed[0].error or {}
-        if error["code"].startswith("upstream-"):
-            for result in failed:
-                screen.note(f"skipped: {result.asset} {result.key}: {error['message']}")
-            continue
-        details = [*error.get("details", ()), *_kept(failed)]
-        shown = LakeError(_message(failed), code=error["code"], details=details, help=_help(error, failed))
-        print_error(screen, shown)
-    if verbose and groups:
-        screen.note("(the definitions' own tracebacks are in the log of each asset)")
-
-
-def _message(failed: Sequence[Materialization]) -> str:
-    """The error's message, naming the partitions where it does not name them itself."""
-    message, asset = str((failed[0].error or {}).get("message")), failed[0].asset
-    if (failed[0].error or {}).get("exit_code") == 5:  # noqa: PLR2004  a source's fault is no partition's
-        return message
-    keys = ", ".join(result.key for result in failed[:3]) + (" …" if len(failed) > 3 else "")  # noqa: PLR2004
-    if any(result.key in message for result in failed):
-        return message
-    rest = message.removeprefix(f"{asset}: ")
-    return f"{asset} {keys}: {rest}"
-
-
-def _kept(failed: Sequence[Materialization]) -> list[str]:
-    lines = [
-        f"{result.key} keeps its previous data ({_rows(result.kept.row_count)}, made {stamp(result.kept_made)})"
-        for result in failed
-        if result.kept is not None and result.kept_made is not None
-    ]
-    return lines[:FEW] + ([f"and {len(lines) - FEW} more keep theirs"] if len(lines) > FEW else [])
-
-
-def _rows(count: int) -> str:
-    return plural(count, "row")
-
-
-def _help(error: Mapping[str, Any], failed: Sequence[Materialization]) -> str | None:
-    if error.get("help"):
-        return str(error["help"])
-    if error["code"] == "asset-raised":
-        return f"fix it, then `lake materialize --failed` ({plural(len(failed), 'partition')})"
-    return None

@@ -10,20 +10,31 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from lakehouse.assets import Asset, Source
+from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.cli.output import Screen, align, cell, joined, plural, size, stamp
+from lakehouse.errors import RequestError
 from lakehouse.records import from_instant
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from lakehouse.fold import Fold
     from lakehouse.lake import Lake
     from lakehouse.survey import Survey
 
 __all__ = ["command"]
 
 
-@click.command("show")
+@click.command(
+    "show",
+    cls=Command,
+    examples=(
+        "lake show monthly_orders",
+        "lake show monthly_orders 2018-02 --rows 3",
+        "lake show monthly_orders --schema",
+    ),
+)
 @click.argument("asset")
 @click.argument("key", required=False)
 @click.option("--rows", type=click.IntRange(min=0), default=10, metavar="N", help="Rows in the preview (10).")
@@ -43,12 +54,9 @@ def command(
     color: Literal["auto", "always", "never"],
     form: Format,
 ) -> int:
-    r"""Show an asset, or one partition of it.
+    """Show an asset, or one partition of it: where it lies, what it holds, what it is made of.
 
-    \b
-    Examples:
-      lake show monthly_orders
-      lake show monthly_orders 2018-02
+    Without KEY, the preview is of the latest partition that has rows.
     """
     from lakehouse.cli.project import load
 
@@ -60,12 +68,15 @@ def command(
     survey.keep_digests()
     frame = None if only_schema else _rows(lake, found)
     if form == "json":
-        shown = found | {"preview": [] if frame is None else json.loads(frame.head(rows).write_json())}
+        preview = [] if frame is None else json.loads(frame.head(rows).write_json())
+        shown = found | {
+            "schema": [{"name": name, "type": kind} for name, kind in found["schema"]],
+            "preview": preview,
+        }
         click.echo(json.dumps({"schema_version": 1, **shown}, ensure_ascii=False, default=str))
         return 0
     if only_schema:
-        for line in align(found["schema"], right=[False, False], width=screen.width, indent=""):
-            screen.say(line)
+        _print_schema(screen, found)
         return 0
     _print(screen, found)
     if frame is not None and frame.width:
@@ -74,9 +85,19 @@ def command(
     return 0
 
 
-def _one_key(lake: Lake, asset: str, text: str) -> str:
-    from lakehouse.errors import RequestError
+def _print_schema(screen: Screen, found: dict[str, Any]) -> None:
+    rows = [*([*column, ""] for column in found["schema"]), [found["column"], "str", "in the folder's name"]]
+    if not found["schema"]:
+        raise RequestError(
+            f"{found['asset']} has no schema yet: it was never made, and declares none",
+            code="schema-missing",
+            help=f"make a partition: lake materialize latest -a {found['asset']}",
+        )
+    for line in align(rows, right=[False] * 3, width=screen.width, indent=""):
+        screen.say(line)
 
+
+def _one_key(lake: Lake, asset: str, text: str) -> str:
     keys = lake.resolve(text, [asset], include_current=True).keys_by_asset[asset]
     if len(keys) != 1:
         raise RequestError(
@@ -88,8 +109,9 @@ def _one_key(lake: Lake, asset: str, text: str) -> str:
 def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[str, Any]:
     """Everything that is told of an asset or a partition, but for its rows."""
     fold = survey.fold(asset.name)
-    made = sorted(name for name, state in fold.keys.items() if state.version is not None)
-    shown = key or (made[-1] if made else None)
+    rows = {name: state.version.row_count for name, state in fold.keys.items() if state.version is not None}
+    made = sorted(rows, key=asset.partitions.index)
+    shown = key or next((name for name in reversed(made) if rows[name]), made[-1] if made else None)
     facts: dict[str, Any] = {
         "asset": asset.name,
         "key": shown,
@@ -98,11 +120,11 @@ def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[st
         "kind": asset.partitions.kind,
         "column": asset.partitions.column,
         "partitions": len(made),
-        "rows": sum(state.version.row_count for state in fold.keys.values() if state.version),
+        "rows": sum(rows.values()),
         "size_bytes": sum(state.version.size_bytes for state in fold.keys.values() if state.version),
         "folder": _shown(lake.root / asset.name),
         "reads": [_lineage(lake, name) for name in asset.reads],
-        "schema": [[*column] for column in fold.schema or ()],
+        "schema": _schema(asset, fold),
     }
     if shown is None:
         return facts
@@ -124,6 +146,15 @@ def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[st
             "version_path": version.path,
         }
     return facts
+
+
+def _schema(asset: Asset, fold: Fold) -> list[list[str]]:
+    """The columns in the files: as the log has them, else as they are declared."""
+    if fold.schema is not None or not asset.schema:
+        return [[*column] for column in fold.schema or ()]
+    from lakehouse.dtypes import from_declared
+
+    return [[*column] for column in from_declared(asset.schema)]
 
 
 def _lineage(lake: Lake, name: str) -> str:
@@ -188,7 +219,8 @@ def _print_statistics(screen: Screen, frame: pl.DataFrame, schema: list[list[str
 def _print_preview(screen: Screen, frame: pl.DataFrame, schema: list[list[str]], rows: int) -> None:
     if not rows or not frame.height:
         return
-    from lakehouse.cli.table import print_frame
+    from lakehouse.cli.table import frame_lines
 
     screen.say()
-    print_frame(screen, frame.head(rows), [kind for _, kind in schema], total=frame.height)
+    for line in frame_lines(screen, frame.head(rows), [kind for _, kind in schema], total=frame.height):
+        screen.say(line)

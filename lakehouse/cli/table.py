@@ -8,30 +8,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse.cli.output import Screen, align, cell
+from lakehouse.cli.output import Screen, align, cell, plural
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["print_frame"]
+__all__ = ["frame_lines"]
 
 
-def print_frame(screen: Screen, frame: pl.DataFrame, types: Sequence[str], *, total: int, indent: str = "  ") -> None:
-    """Print the rows of a frame under its columns' names and types.
+def frame_lines(screen: Screen, frame: pl.DataFrame, types: Sequence[str], *, total: int) -> list[str]:
+    """The rows of a frame under its columns' names and types.
 
     Args:
-        screen: where to.
+        screen: for which they are drawn.
         frame: the rows that are shown.
         types: a name for each column's type.
         total: how many rows there are altogether.
-        indent: before each line.
     """
     right = [dtype.is_numeric() for dtype in frame.dtypes]
     rows = [[cell(value) for value in row] for row in frame.iter_rows()]
-    lines = align([frame.columns, list(types), *rows], right=right, width=screen.width, indent=indent)
-    screen.say(lines[0])
-    screen.say(screen.paint(lines[1], "bright_black"))
-    for line in lines[2:]:
-        screen.say(line)
+    lines = align([[cell(name) for name in frame.columns], list(types), *rows], right=right, width=screen.width)
+    lines[1] = screen.paint(lines[1], "bright_black")
     if total > frame.height:
-        screen.say(f"{indent}… {total - frame.height:,} more rows".replace(",", " "))
+        lines.append(f"  … {plural(total - frame.height, 'more row')}")
+    return lines

@@ -1,0 +1,55 @@
+"""Which bytes stay under ``.lake/versions``: the superseded ones that are kept, and what dead runs left behind.
+
+Knows what the log names and what it lets go. Refuses to remove anything that a commit still names.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lakehouse import layout
+from lakehouse.disk import Disk
+from lakehouse.fold import Superseded
+from lakehouse.log import Log
+from lakehouse.records import Version
+
+__all__ = ["Retention", "forget_versions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which superseded versions are kept beside the current one.
+
+    Attributes:
+        keep: how many, whatever their age.
+        grace: how long the others stay, so that a reader that planned on them can finish.
+    """
+
+    keep: int = 1
+    grace: timedelta = timedelta(hours=24)
+
+    def expired(self, superseded: Sequence[Superseded], now: datetime) -> tuple[Version, ...]:
+        """The versions to let go; ``superseded`` is oldest first."""
+        candidates = superseded[: -self.keep] if self.keep else superseded
+        return tuple(item.version for item in candidates if item.since + self.grace <= now)
+
+
+def forget_versions(disk: Disk, run: str) -> None:
+    """Remove the versions that a run moved into place and never committed, once it can commit no more."""
+    top = disk.path(layout.versions_folder(""))
+    leftovers = [path for path in top.glob(f"**/{glob.escape(run)}-*") if path.is_file()]
+    for asset in {path.relative_to(top).parts[0] for path in leftovers}:
+        fold = Log(disk, asset).read()
+        named = {
+            version.path
+            for state in fold.keys.values()
+            for version in (state.version, *(old.version for old in state.superseded))
+            if version is not None
+        }
+        for path in leftovers:
+            relative = path.relative_to(disk.root).as_posix()
+            if relative.startswith(f"{layout.versions_folder(asset)}/") and relative not in named:
+                disk.remove(path)

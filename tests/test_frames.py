@@ -1,0 +1,425 @@
+"""What a function is given: which row belongs to which month, what reaches the scan, and what views see."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse import Lake, Monthly
+from lakehouse.errors import DefinitionError
+from lakehouse.frames import limit
+from lakehouse.outcome import Outcome
+
+YEAR = [f"2018-{month:02}" for month in range(1, 13)]
+MINUTE, SECOND, MICROSECOND = timedelta(minutes=1), timedelta(seconds=1), timedelta(microseconds=1)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """A lake without definitions, in an empty project; its clock stands still."""
+    lake = Lake("lake")
+    lake.base = tmp_path
+    lake._clock = lambda: datetime(2019, 6, 1, tzinfo=UTC)
+    return lake
+
+
+def make(lake: Lake, selection: str) -> Outcome:
+    """Carry out a selection; the outcome with its notes."""
+    survey = lake.survey()
+    return lake.run(survey, lake.plan(survey, lake.resolve(selection)))
+
+
+def keyed(times: pl.Series, partitions: Monthly, keys: Sequence[str]) -> dict[int, str]:
+    """The key that each row is given, by the row's number; rows that are left out have none."""
+    frame = pl.DataFrame({"t": times}).with_row_index("row").lazy()
+    limited = limit(frame, "t", partitions, keys, of="raw").select("row", partitions.column)
+    return dict(limited.collect(engine="streaming").iter_rows())
+
+
+def edges(first: datetime, step: timedelta) -> list[datetime]:
+    """Moments around each month's start from 2017-12 to 2020-03: a step before it, it, and a step after it."""
+    starts = [first.replace(year=2017 + n // 12, month=n % 12 + 1) for n in range(11, 39)]
+    return [start + offset for start in starts for offset in (-step, timedelta(0), step)]
+
+
+NAIVE = datetime(2018, 1, 1)  # noqa: DTZ001  wall clock is what is meant
+
+
+@pytest.mark.parametrize(
+    ("dtype", "step"),
+    [
+        (pl.Date(), timedelta(days=1)),
+        (pl.Datetime("ms"), timedelta(milliseconds=1)),
+        (pl.Datetime("us"), MICROSECOND),
+        (pl.Datetime("ns"), MICROSECOND),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("keys", [YEAR, ["2018-02"], ["2018-01", "2018-04"], YEAR[::2], [*YEAR, "2020-02"]], ids=len)
+@pytest.mark.parametrize("timezone", ["UTC", "America/New_York"])
+def test_a_wall_clock_time_belongs_to_the_month_that_it_shows(
+    dtype: pl.DataType, step: timedelta, keys: list[str], timezone: str
+) -> None:
+    """To the last tick, at midnight itself, on 29 February, and with gaps between the requested months."""
+    times = pl.Series("t", [*edges(NAIVE, step), datetime(2020, 2, 29, 23), None]).cast(dtype)  # noqa: DTZ001
+    frame = pl.DataFrame({"t": times}).with_row_index("row")
+    by_sql = duckdb.sql("select row, strftime(t, '%Y-%m') from frame where t is not null").fetchall()
+    found = keyed(times, Monthly("2017-01", timezone=timezone), keys)
+    assert found == {row: key for row, key in by_sql if key in keys}
+    assert set(found.values()) == set(keys)
+    assert frame.height == 86
+
+
+@pytest.mark.parametrize(("unit", "column_zone"), [("us", "UTC"), ("ms", "America/New_York"), ("ns", "Asia/Tokyo")])
+@pytest.mark.parametrize("timezone", ["UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"])
+@pytest.mark.parametrize("keys", [YEAR, ["2018-03"], ["2018-03", "2018-11"], YEAR[::2] * 2], ids=len)
+def test_an_instant_belongs_to_the_month_that_clocks_in_the_definitions_zone_show(
+    unit: pl.datatypes.classes.TimeUnit, column_zone: str, timezone: str, keys: list[str]
+) -> None:
+    """Whatever zone the column is in: around each month's start by clocks there, and in each hour around New Year."""
+    by_utc = [*edges(NAIVE, timedelta(hours=1)), *(NAIVE + timedelta(hours=hour) for hour in range(-48, 48))]
+    in_zone = pl.Series(edges(NAIVE, timedelta(milliseconds=1))).dt.replace_time_zone(timezone)
+    times = pl.concat([pl.Series(by_utc).dt.replace_time_zone("UTC"), in_zone.dt.convert_time_zone("UTC")]).alias("t")
+    frame = pl.DataFrame({"t": times}).with_row_index("row")
+    sql = f"select row, strftime(t at time zone '{timezone}', '%Y-%m') from frame"  # noqa: S608  a zone of this test's
+    column = times.dt.convert_time_zone(column_zone).dt.cast_time_unit(unit)
+    found = keyed(column, Monthly("2017-01", timezone=timezone), list(dict.fromkeys(keys)))
+    assert found == {row: key for row, key in duckdb.sql(sql).fetchall() if key in keys}
+    assert frame.height == 264
+
+
+@pytest.mark.parametrize(
+    ("timezone", "instant", "key"),
+    [
+        # New York, 2018-03-11 and 2018-11-04: the hours at which clocks change lie within a month.
+        ("America/New_York", "2018-03-01T04:59:59Z", "2018-02"),
+        ("America/New_York", "2018-03-01T05:00:00Z", "2018-03"),
+        ("America/New_York", "2018-04-01T03:59:59Z", "2018-03"),
+        ("America/New_York", "2018-04-01T04:00:00Z", "2018-04"),
+        # Asunción, 2017-10-01: no midnight; after 23:59:59 comes 01:00, at 04:00 UTC.
+        ("America/Asuncion", "2017-10-01T03:59:59Z", "2017-09"),
+        ("America/Asuncion", "2017-10-01T04:00:00Z", "2017-10"),
+        # Havana, 2015-11-01: clocks are set back from 01:00 to midnight; the first midnight begins the month.
+        ("America/Havana", "2015-11-01T03:59:59Z", "2015-10"),
+        ("America/Havana", "2015-11-01T04:00:00Z", "2015-11"),
+        ("America/Havana", "2015-11-01T05:00:00Z", "2015-11"),
+        # St. John's, 2009-11-01: at 00:01 (02:31 UTC) clocks are set back to 23:01 of 31 October.
+        ("America/St_Johns", "2009-11-01T02:29:59Z", "2009-10"),
+        ("America/St_Johns", "2009-11-01T02:30:00Z", "2009-11"),
+        ("America/St_Johns", "2009-11-01T02:31:00Z", "2009-11"),
+        ("America/St_Johns", "2009-11-01T03:29:59Z", "2009-11"),
+        ("America/St_Johns", "2009-11-01T03:30:00Z", "2009-11"),
+    ],
+)
+def test_clocks_that_change_at_a_months_first_midnight_move_no_row(timezone: str, instant: str, key: str) -> None:
+    """Alone or together with its neighbours, the month gets the row."""
+    partitions = Monthly("2000-01", timezone=timezone)
+    times = pl.Series("t", [datetime.fromisoformat(instant)]).dt.convert_time_zone("UTC")
+    around = [partitions.key_of(date.fromisoformat(f"{key}-15") + timedelta(days=days)) for days in (-30, 0, 30)]
+    assert keyed(times, partitions, around) == {0: key}
+    for one in around:
+        assert keyed(times, partitions, [one]) == ({0: key} if one == key else {})
+
+
+@given(
+    st.lists(st.datetimes(datetime(2017, 1, 1), datetime(2020, 12, 31)), max_size=20),  # noqa: DTZ001
+    st.sets(
+        st.sampled_from([f"{year}-{month:02}" for year in range(2017, 2021) for month in range(1, 13)]), min_size=1
+    ),
+)
+def test_each_row_is_in_the_one_month_that_it_shows_whichever_are_asked_for(
+    times: list[datetime], keys: set[str]
+) -> None:
+    column = pl.Series("t", times, dtype=pl.Datetime("us"))
+    expected = {row: f"{time:%Y-%m}" for row, time in enumerate(times)}
+    assert keyed(column, Monthly("2017-01"), sorted(keys)) == {r: key for r, key in expected.items() if key in keys}
+
+
+def test_keys_are_written_in_the_definitions_format_and_column() -> None:
+    times = pl.Series("t", [date(2018, 1, 31), date(2018, 2, 1)])
+    partitions = Monthly("2018-01", format="m%m-%Y", column="month")
+    assert keyed(times, partitions, ["m01-2018", "m02-2018"]) == {0: "m01-2018", 1: "m02-2018"}
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("column", "message", "cure"),
+    [
+        (pl.Series(["2018-01-01"]), "raw.t is String, not a date or time", 'pl.col("t").str.to_date("%Y-%m-%d")'),
+        (pl.Series([0], dtype=pl.Int64), "raw.t is Int64, not a date or time", 'pl.col("t").cast(pl.Datetime("ms"))'),
+        (pl.Series([0], dtype=pl.Int32), "raw.t is Int32, not a date or time", 'pl.col("t").cast(pl.Date)'),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_a_time_column_that_is_none_is_refused_with_the_cast_that_helps(
+    column: pl.Series, message: str, cure: str
+) -> None:
+    frame = pl.DataFrame({"t": column})
+    with pytest.raises(DefinitionError) as caught:
+        limit(frame.lazy(), "t", Monthly("2018-01"), ["2018-01"], of="raw")
+    assert caught.value.message == message
+    assert (caught.value.help or "").startswith(f"cast it in a view: {cure}")
+    cured = frame.with_columns(eval(cure))  # noqa: S307  the advice that a person would paste
+    limit(cured.lazy(), "t", Monthly("2018-01"), ["2018-01"], of="raw").collect()
+
+
+def test_a_missing_time_column_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(DefinitionError, match="'raw' has no column 't', which its time= names") as caught:
+        limit(pl.LazyFrame({"a": [1], "b": [1]}), "t", Monthly("2018-01"), ["2018-01"], of="raw")
+    assert caught.value.help == "it has a, b"
+
+
+def test_a_column_of_the_partition_columns_name_is_not_replaced_unsaid() -> None:
+    frame = pl.LazyFrame({"t": [date(2018, 1, 1)], "partition_date": [7]})
+    with pytest.raises(DefinitionError, match="'raw' has a column 'partition_date' of its own") as caught:
+        limit(frame, "t", Monthly("2018-01"), ["2018-01"], of="raw")
+    assert caught.value.help == 'rename it in a view, or name the other: Monthly(..., column="partition_date_key")'
+    limit(frame, "t", Monthly("2018-01", column="partition_date_key"), ["2018-01"], of="raw").collect()
+
+
+# Rows of no partition.
+
+
+def test_rows_of_no_partition_are_counted_by_reason_and_said(lake: Lake, tmp_path: Path) -> None:
+    """Each time, whether the sources were asked anew or an earlier verdict on them holds."""
+    (tmp_path / "raw.csv").write_text(
+        "id,t\n1,2017-12-31\n2,2018-01-01\n3,\n4,2016-01-01\n5,2018-03-01\n6,2018-02-28\n"
+    )
+    lake.source("raw", "raw.csv", schema={"id": pl.Int64, "t": pl.Date}, time="t", nullable=["t"])
+
+    @lake.asset(partitions=Monthly("2018-01", end="2018-03"))
+    def monthly(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw
+
+    expected = [
+        "1 row of raw has no t and belongs to no partition",
+        "2 rows of raw are from before 2018-01, where monthly begins",
+        "1 row of raw is from after 2018-02, where monthly ends",
+    ]
+    outcome = make(lake, "2018-01")
+    assert outcome.notes == {"monthly": expected}
+    assert outcome.latest == {"monthly": {"t": "2018-03-01"}}
+    assert make(lake, "2018-02").notes == {"monthly": expected}
+    assert sorted(lake.scan("monthly").collect()["id"]) == [2, 6]
+
+
+def test_rows_are_counted_anew_once_the_definition_begins_elsewhere(lake: Lake, tmp_path: Path) -> None:
+    """Where it begins is no part of the code's version, so it must be part of what the verdict holds for."""
+    (tmp_path / "raw.csv").write_text("t\n2017-12-31\n2018-01-01\n2018-02-01\n")
+
+    def declared(start: str) -> Lake:
+        again = Lake("lake")
+        again.base, again._clock = tmp_path, lake._clock
+        again.source("raw", "raw.csv", schema={"t": pl.Date}, time="t")
+
+        @again.asset(partitions=Monthly(start), version="1")
+        def monthly(raw: pl.LazyFrame) -> pl.LazyFrame:
+            return raw
+
+        return again
+
+    assert make(declared("2018-01"), "2018-01").notes["monthly"] == [
+        "1 row of raw is from before 2018-01, where monthly begins"
+    ]
+    assert make(declared("2018-02"), "2018-02").notes["monthly"] == [
+        "2 rows of raw are from before 2018-02, where monthly begins"
+    ]
+
+
+# Views.
+
+
+def test_a_view_sees_all_rows_whatever_is_asked_for(lake: Lake, tmp_path: Path) -> None:
+    """A running number over a customer's orders of all months must not begin anew with the requested window."""
+    (tmp_path / "raw.csv").write_text("who,t\na,2018-01-05\na,2018-02-05\nb,2018-02-06\na,2018-03-05\n")
+    lake.source("raw", "raw.csv", schema={"who": pl.String, "t": pl.Date}, time="t")
+
+    @lake.view(time="t")
+    def numbered(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.with_columns(number=pl.col("t").rank().over("who").cast(pl.Int64))
+
+    @lake.asset(partitions=Monthly("2018-01"))
+    def monthly(numbered: pl.LazyFrame) -> pl.LazyFrame:
+        return numbered
+
+    for month in ("2018-03", "2018-01..2018-02"):
+        lake.materialize(month)
+    assert lake.scan("monthly").select("partition_date", "who", "number").sort(
+        "partition_date", "who"
+    ).collect().rows() == [
+        ("2018-01", "a", 1),
+        ("2018-02", "a", 2),
+        ("2018-02", "b", 1),
+        ("2018-03", "a", 3),
+    ]
+
+
+def test_time_is_not_inherited_by_a_view(lake: Lake, tmp_path: Path) -> None:
+    """A view without `time=` of its own is unpartitioned: all of it is given, without a partition column."""
+    (tmp_path / "raw.csv").write_text("id,t\n1,2018-01-05\n2,2018-02-05\n")
+    lake.source("raw", "raw.csv", schema={"id": pl.Int64, "t": pl.Date}, time="t")
+
+    @lake.view
+    def every(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw
+
+    @lake.asset(partitions=Monthly("2018-01"))
+    def monthly(raw: pl.LazyFrame, every: pl.LazyFrame) -> pl.LazyFrame:
+        assert "partition_date" not in every.collect_schema()
+        return raw.join(every.select(total=pl.len().cast(pl.Int64)), how="cross")
+
+    lake.materialize("2018-02")
+    assert lake.scan("monthly").select("id", "total").collect().rows() == [(2, 2)]
+
+
+def test_a_fault_in_a_views_query_is_the_views(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "raw.csv").write_text("t\n2018-01-05\n")
+    lake.source("raw", "raw.csv", schema={"t": pl.Date}, time="t")
+
+    @lake.view(time="t")
+    def cleaned(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.select("t", "nonsense")
+
+    @lake.asset(partitions=Monthly("2018-01"))
+    def monthly(cleaned: pl.LazyFrame) -> pl.LazyFrame:
+        return cleaned
+
+    (result,) = lake.materialize("2018-01", on_failure="return")
+    assert result.result == "failed"
+    assert (result.error or {})["message"].startswith("cleaned: ColumnNotFoundError:")
+
+
+# Upstream assets.
+
+
+def upstream_of_two(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "raw.csv").write_text("status,t\na,2018-01-05\nb,2018-02-05\nc,2018-03-05\n")
+    lake.source("raw", "raw.csv", schema={"status": pl.String, "t": pl.Date}, time="t")
+
+    @lake.asset(partitions=Monthly("2018-01"))
+    def monthly(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.select("status", "partition_date")
+
+    @lake.asset(partitions=Monthly("2018-01"))
+    def again(monthly: pl.LazyFrame) -> pl.LazyFrame:
+        return monthly
+
+
+def test_an_upstream_asset_arrives_with_the_requested_partitions_and_their_column(lake: Lake, tmp_path: Path) -> None:
+    upstream_of_two(lake, tmp_path)
+    lake.materialize("2018-01..2018-03", assets=["monthly"])
+    lake.materialize("2018-02..2018-03", assets=["again"])
+    assert sorted(lake.scan("again").collect().rows()) == [("b", "2018-02"), ("c", "2018-03")]
+
+
+@pytest.mark.parametrize("above", ["status=zzz", "partition_date=zzz", "other=zzz", "=", "a=b=c"])
+def test_a_folder_above_the_lake_that_looks_like_a_key_changes_no_value(above: str, tmp_path: Path) -> None:
+    """Polars takes its value for the column's, in every file below it, unless told otherwise."""
+    folder = tmp_path / above / "project"
+    folder.mkdir(parents=True)
+    lake = Lake("lake")
+    lake.base, lake._clock = folder, lambda: datetime(2019, 6, 1, tzinfo=UTC)
+    upstream_of_two(lake, folder)
+    lake.materialize("2018-01..2018-03")
+    assert sorted(lake.scan("again").collect().rows()) == [("a", "2018-01"), ("b", "2018-02"), ("c", "2018-03")]
+    assert lake.scan("again").collect_schema().names() == ["status", "partition_date"]
+
+
+# What reaches the scan.
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The plan of each set of queries that is run from now on."""
+    found: list[str] = []
+    run: Callable[..., list[pl.DataFrame]] = pl.collect_all
+
+    def explained(queries: Sequence[pl.LazyFrame], **options: object) -> list[pl.DataFrame]:
+        found.append(pl.explain_all(queries))
+        return run(queries, **options)
+
+    monkeypatch.setattr(pl, "collect_all", explained)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("column", "selection"),
+    [
+        (pl.Date(), '(col("t") >= 2018-02-01) & (col("t") < 2018-03-01)'),
+        (pl.Datetime("us"), '(col("t") >= 2018-02-01 00:00:00) & (col("t") < 2018-03-01 00:00:00)'),
+        (pl.Datetime("us", "UTC"), '(col("t") >= 2018-02-01 05:00:00 UTC) & (col("t") < 2018-03-01 05:00:00 UTC)'),
+    ],
+    ids=str,
+)
+def test_the_windows_filter_reaches_a_parquet_scan_through_a_view(
+    column: pl.DataType, selection: str, lake: Lake, tmp_path: Path, plans: list[str]
+) -> None:
+    days = pl.date_range(date(2018, 1, 1), date(2018, 4, 30), eager=True).cast(pl.Datetime("us"))
+    times = days.dt.replace_time_zone("UTC") if getattr(column, "time_zone", None) else days.cast(column)
+    pl.DataFrame({"t": times, "n": pl.int_range(120, eager=True)}).write_parquet(tmp_path / "raw.parquet")
+    lake.source("raw", "raw.parquet")
+
+    @lake.view(time="t")
+    def seen(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.with_columns(double=pl.col("n") * 2)
+
+    @lake.asset(partitions=Monthly("2018-01", timezone="America/New_York"))
+    def monthly(seen: pl.LazyFrame) -> pl.LazyFrame:
+        return seen.group_by("partition_date").agg(pl.col("double").sum())
+
+    lake.materialize("2018-02")
+    assert len(plans) == 1
+    assert plans[0].count("Parquet SCAN") == 1
+    assert f"SELECTION: {selection}" in plans[0]
+    expected = sum(2 * n for n in range(120) if _shown(times[n]) == "2018-02")
+    assert lake.scan("monthly").collect().rows() == [(expected, "2018-02")]
+
+
+def _shown(moment: date | datetime) -> str:
+    """The month by clocks in New York, five hours behind UTC in winter."""
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        moment -= timedelta(hours=5)
+    return f"{moment:%Y-%m}"
+
+
+def test_a_month_of_a_sorted_parquet_reads_only_its_row_groups(tmp_path: Path) -> None:
+    """Told by Polars itself, in a process of its own since it looks at its environment once."""
+    days = pl.date_range(date(2018, 1, 1), date(2018, 12, 31), eager=True)
+    frame = pl.DataFrame({"t": days, "n": pl.int_range(365, eager=True)})
+    frame.write_parquet(tmp_path / "raw.parquet", row_group_size=10)
+    script = """
+import sys, polars as pl
+from datetime import UTC, datetime
+from pathlib import Path
+from lakehouse import Lake, Monthly
+lake = Lake("lake")
+lake.base, lake._clock = Path(sys.argv[1]), lambda: datetime(2019, 6, 1, tzinfo=UTC)
+lake.source("raw", "raw.parquet", time="t")
+@lake.asset(partitions=Monthly("2018-01"), version="1")
+def monthly(raw):
+    return raw
+lake.materialize("2018-05")
+lake.materialize("2018-06", force=True)  # by now the source is known, and only the asset's own query runs
+print(lake.scan("monthly", "2018-06").collect().height)
+"""
+    environment = {**os.environ, "POLARS_VERBOSE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "30\n"
+    skipped = re.findall(r"reading (\d+) / (\d+) row groups", done.stderr)
+    # 365 days in groups of 10: May lies in days 120-150, five groups; June in 151-180, four.
+    assert [pair for pair in skipped if pair[1] == "37"] == [("4", "37"), ("4", "37")]
