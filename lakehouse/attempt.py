@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from lakehouse.assets import Asset, Source
 from lakehouse.disk import digest_file
-from lakehouse.errors import AuditError, ComputeError, LakeError, SourceError, StorageError
+from lakehouse.errors import AuditError, ComputeError, DefinitionError, LakeError, SourceError, StorageError
 from lakehouse.outcome import Reporter
 from lakehouse.plan import Step
 from lakehouse.publish import Staged
@@ -33,6 +33,8 @@ _NOT_SEPARABLE: Final = (
     "made key by key: together with others, {key} has other rows than alone; to make all in one pass, rank and "
     "limit within each partition (.over({column})), or say so with a parameter named `partition`"
 )
+
+_FAILURES: Final = (SourceError, DefinitionError, ComputeError, AuditError)
 
 Inputs = Mapping[str, Mapping[str, Input]]
 
@@ -63,7 +65,7 @@ class Attempt:
         may_change: whether the schema may be another than the contract.
         fail_fast: whether to stop at the first failure.
         in_memory_bytes: inputs up to this size are split in memory; None: the default.
-        schema: the contract under which the staged files are written; None before anything was computed.
+        schema: the contract under which the staged files are written; None before anything was staged.
         notes: what a reader of the results should know.
         latest: the latest time in each time column that was read.
     """
@@ -115,9 +117,9 @@ class Attempt:
         keys, began = list(self.steps), self._now()
         try:
             together = None if self._is_taken_apart(keys) else self._together(keys)
-        except (SourceError, ComputeError, AuditError) as error:
-            # A source at fault is at fault for every key; a batch of one has nothing to be taken apart.
-            if not isinstance(error, SourceError) and len(keys) > 1:
+        except _FAILURES as error:
+            # Sources and definitions are at fault for every key; a batch of one has nothing to be taken apart.
+            if isinstance(error, ComputeError | AuditError) and len(keys) > 1:
                 together = None
             else:
                 yield from (self.reporter.failed(self.steps[key], error, started=began) for key in keys)
@@ -164,7 +166,7 @@ class Attempt:
         began = self._now()
         try:
             batch, inputs = self._steady([key], lambda work: compute_alone(work, key))
-        except (SourceError, ComputeError, AuditError) as error:
+        except _FAILURES as error:
             return self.reporter.failed(self.steps[key], error, started=began)
         return self._stage(key, batch, inputs[key], began)
 
@@ -207,8 +209,9 @@ class Attempt:
         return Work(
             asset=self.asset,
             frames=frames,
-            contract=self.survey.fold(self.asset.name).schema,
-            may_change=self.may_change,
+            # What was staged first is the contract of the rest: one commit has one.
+            contract=self.schema or self.survey.fold(self.asset.name).schema,
+            may_change=self.may_change and self.schema is None,
             verdicts=self._verdicts,
             code=self._code,
             on_facts=self._take_facts,
@@ -229,7 +232,6 @@ class Attempt:
         from lakehouse.compute import writer
 
         part, path = batch.parts.pop(key), self.run.spare("part")
-        self.schema = batch.schema
         try:
             part.write(path, batch.order)
             require_staged(path, batch.schema, part.row_count)
@@ -240,6 +242,7 @@ class Attempt:
             if isinstance(fault, StorageError):
                 raise fault from error
             return self.reporter.failed(self.steps[key], fault, started=began)
+        self.schema = batch.schema
         record = self.reporter.blank(self.steps[key], started=began).with_(
             schema=batch.schema, code=self._code, inputs=dict(inputs)
         )

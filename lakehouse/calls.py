@@ -57,7 +57,8 @@ def is_reading_error(error: BaseException) -> bool:
     """Whether what an engine was reading may be at fault, and neither the disk, nor the query, nor a function."""
     if _storage_error(error) is not None:
         return False
-    return isinstance(error, _READING_ERRORS) or type(error).__module__.partition(".")[0].lstrip("_") in _OTHER_ENGINES
+    engine = type(error).__module__.partition(".")[0].lstrip("_")
+    return isinstance(error, _READING_ERRORS) or engine in _OTHER_ENGINES
 
 
 def engine_error(error: BaseException, name: str) -> LakeError:

@@ -24,7 +24,7 @@ from lakehouse.graph import Graph
 from lakehouse.partitions import Monthly
 from lakehouse.sources import ONE_PASS, SourceNow, scan
 
-__all__ = ["Frames", "edge", "limit", "published"]
+__all__ = ["Frames", "Reader", "edge", "limit", "published"]
 
 _EPOCH: Final = date(1970, 1, 1)
 _MAX_SPANS: Final = 8  # more intervals than this cost more as a filter than the rows between them
@@ -37,30 +37,24 @@ _CASTS: Final = {
 _SET_BACK: Final = [timedelta(minutes=minutes) for minutes in range(15, 241, 15)]
 
 
-@dataclass(slots=True)
-class Frames:
-    """Builds the frames of one asset.
+@dataclass(slots=True, kw_only=True)
+class Reader:
+    """Reads things as they are, all of each.
 
     Attributes:
         graph: who reads what.
-        asset: whose function is to be called.
-        sources: the sources that it is made of, as they are now.
-        upstream: the upstream assets, each at the position of its log that is read.
+        sources: the sources that are read, as they are now.
+        upstream: the assets that are read, each at the position of its log that counts.
         root: the lake's root.
         spool: gives a path for results that are not Polars' own.
     """
 
     graph: Graph
-    asset: Asset
     sources: Mapping[str, SourceNow]
     upstream: Mapping[str, Fold]
     root: Path
     spool: Callable[[], Path]
     _scans: dict[str, pl.LazyFrame] = field(default_factory=dict)
-
-    def arguments(self, keys: Sequence[str]) -> dict[str, pl.LazyFrame]:
-        """The function's arguments by name, for these keys."""
-        return {name: self._argument(name, keys) for name in self.asset.reads}
 
     def whole(self, name: str) -> pl.LazyFrame:
         """A thing as it is, all of it: how views see what they read."""
@@ -77,6 +71,21 @@ class Frames:
             else:
                 self._scans[name] = published(self.root, node, self.upstream[name], list(self.upstream[name].keys))
         return self._scans[name]
+
+
+@dataclass(slots=True, kw_only=True)
+class Frames(Reader):
+    """Builds the frames of one asset.
+
+    Attributes:
+        asset: whose function is to be called; what is read is what it is made of.
+    """
+
+    asset: Asset
+
+    def arguments(self, keys: Sequence[str]) -> dict[str, pl.LazyFrame]:
+        """The function's arguments by name, for these keys."""
+        return {name: self._argument(name, keys) for name in self.asset.reads}
 
     def timed(self) -> list[tuple[str, str]]:
         """The things whose rows are limited to the requested windows, each with its time column."""

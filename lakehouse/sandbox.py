@@ -124,6 +124,10 @@ class Result:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def interrupt(self) -> None:
+        """Stop the query, from another thread: whoever reads its rows gets a KeyboardInterrupt."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Give the memory back; nothing can be read afterwards."""
         self._connection.close()
@@ -171,6 +175,7 @@ def select(tables: Sequence[Table | Frame], sql: str) -> Result:
 
     connection = duckdb.connect(":memory:", config=_CONFIG)
     try:
+        connection.execute("SET enable_progress_bar_print = false")  # it goes to stdout, into the midst of the rows
         with _told(tables):
             statement = _only_select(connection, sql)
         opened = [table for table in tables if _mentions(sql, table.name)]
@@ -324,6 +329,8 @@ def _told(tables: Sequence[Table | Frame]) -> Iterator[None]:
         yield
     except LakeError:
         raise
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
     except (duckdb.Error, OSError) as error:
         raise _explained(str(error), tables) from error
     except RuntimeError as error:

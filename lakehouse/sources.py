@@ -287,6 +287,8 @@ def source_fault(now: SourceNow) -> SourceError | None:
         except SourceError as error:
             return error
         return None
+    import polars as pl
+
     from lakehouse import csv_faults
 
     assert now.source.schema is not None  # noqa: S101  the declaration requires it
@@ -295,6 +297,8 @@ def source_fault(now: SourceNow) -> SourceError | None:
             faults = csv_faults.find_faults(path, now.source.schema, nullable=now.source.nullable)
         except OSError as error:
             return _unreadable(now, path, _cannot(error))
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):  # the first error is then the better one
+            continue
         if faults is not None:
             return csv_faults.source_error(now.shown(path), faults)
     return None

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakehouse import MaterializeError
+from lakehouse.projection import compare
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -382,6 +383,17 @@ def test_a_file_edited_by_hand_is_not_replaced(shop: Shop, how: str) -> None:
         shop.make()
     assert shop.file().lstat() == before
     assert shop.commits() == 1
+
+
+def test_a_link_of_the_same_size_and_time_is_no_version(shop: Shop) -> None:
+    shop.make()
+    version = shop.lake.survey().fold("monthly_orders").key("2018-01").version
+    assert version is not None
+    assert compare(shop.file(), [version]) == "same"
+    shop.file().unlink()
+    shop.file().symlink_to("x" * version.size_bytes)
+    os.utime(shop.file(), ns=(version.mtime_ns, version.mtime_ns), follow_symlinks=False)
+    assert compare(shop.file(), [version]) == "other"
 
 
 def test_with_force_a_file_edited_by_hand_is_replaced_and_kept_as_a_version(shop: Shop) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from conftest import Shop
 
 CREATE_CALLS, CREATE_COMMITS_AT = 38, 25  # of the first publish of a lake; before call 25 nothing is committed
+LOCKED = range(27, 38)  # the calls of its projection
 _PATIENCE = 60  # seconds, for a thread that will never come
 
 
@@ -116,6 +117,8 @@ def test_two_writers_of_one_month_make_it_once(shop: Shop, monkeypatch: pytest.M
         is_first = number > CREATE_COMMITS_AT
         assert results == ((["created"], ["fresh"]) if is_first else (["unchanged"], ["created"])), number
         assert shop.commits() == 1, number
+        if number in LOCKED:
+            assert [name for name, _ in second.calls if name in ("link", "replace")] == [], number
         assert shop.rows() == shop.OLD_ROWS["2018-01"], number
         assert shop.state() == ("fresh", "fresh"), number
         assert_whole(shop, number)

@@ -410,6 +410,17 @@ def test_a_fault_of_a_csvs_header_is_told_by_the_path_as_declared(lake: Lake, tm
     assert (error["code"], error["exit_code"]) == ("source-malformed", 5)
 
 
+def test_a_search_for_faults_that_fails_itself_finds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error that set it going is then the better one."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise pl.exceptions.ComputeError("no idea")
+
+    write(tmp_path / "raw.csv", "id,t\n")
+    monkeypatch.setattr("lakehouse.csv_faults.find_faults", fail)
+    assert source_fault(look(source("raw.csv"), tmp_path)) is None
+
+
 def test_a_null_in_a_csv_is_told_by_line_column_and_value(lake: Lake, tmp_path: Path) -> None:
     """In every row of the file, also those that no requested month reads."""
     write(tmp_path / "data/raw_orders.csv", "id,t\n1,2018-01-01\n2,2018-02-01\n,2018-03-01\n4\n")

@@ -5,13 +5,12 @@ Knows errors, interrupts and bugs apart. Knows nothing of lakes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from lakehouse.cli.output import Screen
+from lakehouse.cli.output import Screen, emit
 from lakehouse.errors import LakeError, RequestError
 
 __all__ = ["INTERRUPTED", "STAYS", "TERMINATED", "Terminated", "ended_by", "print_error", "usage"]
@@ -47,11 +46,13 @@ def print_error(screen: Screen, error: LakeError) -> None:
 
 def ended_by(error: BaseException, args: Sequence[str]) -> int:
     """Say what ended the command, on stderr, or on stdout as JSON where that was asked for; the exit code."""
+    if isinstance(error, click.Abort) and error.__cause__ is not None:
+        error = error.__cause__
     match error:
         case KeyboardInterrupt() | click.Abort():
-            return _end_run("interrupted", INTERRUPTED, args)
+            return _end_run("interrupted", error, INTERRUPTED, args)
         case Terminated():
-            return _end_run("terminated", TERMINATED, args)
+            return _end_run("terminated", error, TERMINATED, args)
         case SystemExit():
             # click ends with 1 where the reader of a pipe has gone: that is nobody's fault
             code = 0 if isinstance(error.__context__, BrokenPipeError) else error.code
@@ -65,17 +66,18 @@ def ended_by(error: BaseException, args: Sequence[str]) -> int:
     return _end(bug, args, code=_BUG)
 
 
-def _end_run(word: str, code: int, args: Sequence[str]) -> int:
+def _end_run(word: str, error: BaseException, code: int, args: Sequence[str]) -> int:
+    message = "; ".join([word, *map(str, error.args)])
     if _wants_json(args):
-        return _end(LakeError(f"{word}; {STAYS}", code=word), args, code=code)
-    Screen.standard().note(f"{word}; {STAYS}")
+        return _end(LakeError(message, code=word), args, code=code)
+    Screen.standard().note(message)
     return code
 
 
 def _end(error: LakeError, args: Sequence[str], *, code: int | None = None) -> int:
     code = error.exit_code if code is None else code
     if _wants_json(args):
-        click.echo(json.dumps(_error_json(error, code), ensure_ascii=False))
+        emit(_error_json(error, code))
         return code
     screen = Screen.standard(_colour(args))
     print_error(screen, error)

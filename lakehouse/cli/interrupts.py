@@ -1,10 +1,10 @@
-"""Ctrl-C and SIGTERM during a run: asked once, it ends where nothing is lost; asked again, at once.
+"""Ctrl-C and SIGTERM: a run ends where nothing is lost, and at once when asked again; a query ends at once.
 
-Knows signals. Knows nothing of what a run does, but that it tells of each partition.
+Knows signals. Knows nothing of what runs or queries do.
 
-A query engine keeps the main thread for as long as it computes, and Python runs no signal handler meanwhile. So a
-thread of its own hears of signals: it says at once what will happen, and ends the process where the engine does not
-let go. That is safe at any moment: what was committed stands, and the next run sweeps up what was staged.
+An engine keeps the main thread for as long as it computes, and Python runs no signal handler meanwhile. So a thread
+of its own hears of signals: it says what will happen, stops what can be stopped, and ends the process where the
+engine does not let go. That is safe at any moment: what was committed stands, and the next run sweeps up the rest.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from lakehouse.cli.failures import INTERRUPTED, STAYS, TERMINATED, Terminated
 from lakehouse.cli.output import Screen
@@ -28,10 +28,17 @@ _CODES: Final = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
 
 class Interrupts:
-    """Takes the signals that ask a run to end."""
+    """Takes the signals that ask a command to end.
 
-    def __init__(self, screen: Screen) -> None:
+    Args:
+        screen: where to say so.
+        is_at_once: whether the first one ends it at once; else it ends between partitions, and the second does.
+    """
+
+    def __init__(self, screen: Screen, *, is_at_once: bool = False) -> None:
         self._screen = screen
+        self._needed = 1 if is_at_once else 2
+        self.stop: Callable[[], None] = lambda: None
         self._heard: list[int] = []
         self._handled = 0
         self._is_over = threading.Event()
@@ -66,12 +73,16 @@ class Interrupts:
             KeyboardInterrupt, Terminated: it was.
         """
         if self._heard:
-            raise Terminated if self._heard[0] == signal.SIGTERM else KeyboardInterrupt
+            self._end(self._heard[0])
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         self._handled += 1
-        if max(self._handled, len(self._heard)) > 1:
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        if max(self._handled, len(self._heard)) >= self._needed:
+            self._end(number)
+
+    def _end(self, number: int) -> NoReturn:
+        said = [STAYS] if self._needed > 1 else []
+        raise Terminated(*said) if number == signal.SIGTERM else KeyboardInterrupt(*said)
 
     def _listen(self, reader: int) -> None:
         while heard := os.read(reader, 1):
@@ -79,17 +90,19 @@ class Interrupts:
             if number not in _CODES:
                 continue
             self._heard.append(number)
-            if len(self._heard) == 1 and number == signal.SIGINT:
+            if len(self._heard) < self._needed and number == signal.SIGINT:
                 self._screen.note("finishing what is being made; Ctrl-C again drops it")
-            else:
-                threading.Thread(target=self._leave, args=(number,), daemon=True).start()
+                continue
+            with suppress(Exception):  # it may be over by now
+                self.stop()
+            threading.Thread(target=self._leave, args=(number,), daemon=True).start()
 
     def _leave(self, number: int) -> None:
         if self._is_over.wait(_PATIENCE[signal.Signals(number)]):
             return
         with suppress(OSError, ValueError):
             if sys.stderr.isatty():
-                sys.stderr.write("\x1b[?25h")  # the progress bar had hidden the cursor
-            word = "terminated" if number == signal.SIGTERM else "interrupted"
-            self._screen.note(f"{word}; {STAYS}")
+                sys.stderr.write("\x1b[?25h\n")  # the progress bar had hidden the cursor, and stays on its line
+            said = [STAYS] if self._needed > 1 else []
+            self._screen.note("; ".join(["terminated" if number == signal.SIGTERM else "interrupted", *said]))
         os._exit(_CODES[signal.Signals(number)])

@@ -6,16 +6,13 @@ Knows the fields, which are only ever added to. Refuses to decide anything.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
-from lakehouse.cli.output import Screen
+from lakehouse.cli.output import Screen, emit
 from lakehouse.plan import Plan
 from lakehouse.records import Materialization, from_instant
 
@@ -34,7 +31,7 @@ def print_plan(_: Screen, plan: Plan) -> None:
     """``--dry-run``: what would be made, and why."""
     steps = [{"asset": s.asset, "key": s.key, "action": s.action, "reason": s.reason} for s in plan.steps]
     content = {"schema_version": 1, "ok": True, "exit_code": 0, "dry_run": True, "plan": steps, "error": None}
-    click.echo(json.dumps(content, ensure_ascii=False))
+    emit(content)
 
 
 class Stream:
@@ -53,14 +50,7 @@ class Stream:
 
     def finished(self, outcome: Outcome, seconds: float, preview: int | None) -> None:
         """The run is over."""
-        self._write(self._summary(outcome, seconds, preview))
-
-    def _write(self, content: dict[str, Any]) -> None:
-        """One line; a run does not stop because nobody reads it."""
-        try:
-            click.echo(json.dumps(content, ensure_ascii=False), file=self._out)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+        emit(self._summary(outcome, seconds, preview), self._out)
 
     def _summary(self, outcome: Outcome, seconds: float, preview: int | None) -> dict[str, Any]:
         counts = Counter(result.result for result in outcome.results)
@@ -88,7 +78,7 @@ class _LineStream(Stream):
 
     def _emit(self, kind: str, **facts: Any) -> None:
         head = {"event": kind, "seq": self._seq, "ts": from_instant(datetime.now(UTC))}
-        self._write(head | facts)
+        emit(head | facts, self._out)
         self._seq += 1
 
     def started(self, plan: Plan) -> None:

@@ -5,19 +5,33 @@ Knows streams and widths. Knows nothing of commands.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import IO, Any, Final, Literal
 
 import click
 
-__all__ = ["GLYPHS", "Screen", "align", "aside", "cell", "duration", "joined", "plural", "size", "stamp", "wrapped"]
+__all__ = [
+    "GLYPHS",
+    "Screen",
+    "align",
+    "aside",
+    "cell",
+    "duration",
+    "emit",
+    "joined",
+    "plural",
+    "size",
+    "stamp",
+    "wrapped",
+]
 
 GLYPHS: Final = {
     "fresh": ("●", "#", "green"),
@@ -95,6 +109,16 @@ class Screen:
 
 def _ascii(text: str) -> str:
     return text.replace("…", "...").encode("ascii", "replace").decode()
+
+
+def emit(content: Mapping[str, Any], out: IO[str] | None = None) -> None:
+    """One JSON object on a line of stdout; nothing stops because nobody reads it."""
+    out = out or sys.stdout
+    try:
+        click.echo(json.dumps(content, ensure_ascii=False, default=str), file=out)
+    except BrokenPipeError:
+        # Python must not try to flush, at its end, what nobody wants.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def _is_unicode(stream: Any) -> bool:

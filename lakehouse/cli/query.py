@@ -86,6 +86,7 @@ def _sql(sql: str | None, path: str | None) -> str | None:
 
 
 def _run(screen: Screen, lake: Lake, sql: str, form: Format, output: str | None) -> None:
+    from lakehouse.cli.interrupts import Interrupts
     from lakehouse.cli.rows import WRITERS
     from lakehouse.query import query
 
@@ -93,8 +94,14 @@ def _run(screen: Screen, lake: Lake, sql: str, form: Format, output: str | None)
         raise RequestError(
             f"{output} lies in the lake, where only partitions are", code="output-refused", help="choose another -o"
         )
-    stdout = sys.stdout
-    with aside(), query(lake.survey(), sql) as result, _destination(stdout, output) as stream:
+    stdout, interrupts = sys.stdout, Interrupts(screen, is_at_once=True)
+    with (
+        interrupts.taken(),
+        aside(),
+        query(lake.survey(), sql) as result,
+        _destination(stdout, output) as stream,
+    ):
+        interrupts.stop = result.interrupt
         if form != "table" and hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8")  # whatever the locale: that is how these formats are read
         WRITERS[form](screen, result, stream)

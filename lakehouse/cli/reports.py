@@ -114,8 +114,7 @@ def _spent(results: Sequence[Materialization]) -> float:
 
 
 def _one(screen: Screen, lake: Lake, result: Materialization, rows: int, now: datetime) -> list[str]:
-    sign = {"fresh": "same", "unchanged": "same"}.get(result.result, "ok" if result.is_ok else "failed")
-    name = f"{screen.glyph(sign)} {result.asset} {result.key}"
+    name = f"{screen.glyph(_sign(result))} {result.asset} {result.key}"
     count = "" if result.row_count is None else plural(result.row_count, "row")
     if result.result == "fresh":
         return [joined([name, "fresh", count, f"made {ago(result.finished, now)}"])]
@@ -165,10 +164,15 @@ def _many(
 
 
 def _short(screen: Screen, result: Materialization) -> str:
+    name = f"{screen.glyph(_sign(result))} {result.key}"
     if not result.is_ok:
-        return f"{screen.glyph('failed')} {result.key}"
-    sign = "same" if result.result in ("fresh", "unchanged") else "ok"
-    return f"{screen.glyph(sign)} {result.key}  {plural(result.row_count or 0, 'row')}"
+        return name if result.result == "failed" else f"{name}  {result.result}"
+    return f"{name}  {plural(result.row_count or 0, 'row')}"
+
+
+def _sign(result: Materialization) -> str:
+    signs = {"fresh": "same", "unchanged": "same", "skipped": "missing"}
+    return signs.get(result.result, "ok" if result.is_ok else "failed")
 
 
 def _empty_note(results: Sequence[Materialization], latest: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,7 @@ import click
 from lakehouse.assets import Asset, Source
 from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
-from lakehouse.cli.output import Screen, align, cell, joined, plural, size, stamp
+from lakehouse.cli.output import Screen, align, cell, emit, joined, plural, size, stamp
 from lakehouse.errors import RequestError
 from lakehouse.records import from_instant
 
@@ -69,11 +69,8 @@ def command(
     frame = None if only_schema else _rows(lake, found)
     if form == "json":
         preview = [] if frame is None else json.loads(frame.head(rows).write_json())
-        shown = found | {
-            "schema": [{"name": name, "type": kind} for name, kind in found["schema"]],
-            "preview": preview,
-        }
-        click.echo(json.dumps({"schema_version": 1, **shown}, ensure_ascii=False, default=str))
+        schema = [{"name": name, "type": kind} for name, kind in found["schema"]]
+        emit({"schema_version": 1, **found, "schema": schema, "preview": preview})
         return 0
     if only_schema:
         _print_schema(screen, found)

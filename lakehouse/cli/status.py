@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -10,7 +9,7 @@ import click
 
 from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
-from lakehouse.cli.output import Screen, joined, plural, size, stamp
+from lakehouse.cli.output import Screen, emit, joined, plural, size, stamp
 from lakehouse.graph import nearest
 from lakehouse.plan import ago
 from lakehouse.selection import describe
@@ -65,7 +64,7 @@ def command(
     found = lake.status_of(survey, lake.resolve(selection or None, assets), with_orphans=not selection)
     is_done = all(_is_done(status) for status in found)
     if form == "json":
-        click.echo(json.dumps(_to_json(found), ensure_ascii=False))
+        emit(_to_json(found))
     elif not (check and quiet):
         for number, status in enumerate(found):
             if number:
