@@ -176,22 +176,17 @@ class Attempt:
         Sources are looked at before and after. Where one changed meanwhile it is computed once more; where it
         changed again, its version is recorded as unknown, which never counts as unchanged.
         """
-        before = {key: self.survey.inputs(self.asset, key) for key in keys}
+        names = [node.name for node in self.survey.graph.inputs(self.asset.name) if isinstance(node, Source)]
         for _ in range(2):
+            before = {name: self.survey.source(name) for name in names}
             batch = compute(self._work())
-            sources = [node.name for node in self.survey.graph.inputs(self.asset.name) if isinstance(node, Source)]
-            for name in sources:
-                self.survey.source(name, again=True)
-            after = {key: self.survey.inputs(self.asset, key) for key in keys}
-            if after == before:
-                return batch, after
-            before, old = after, before
-        changed = {name for key in keys for name in after[key] if after[key][name] != old[key][name]}
-        unknown = Input(kind="source", version=None)
-        return batch, {
-            key: {name: unknown if name in changed else found for name, found in inputs.items()}
-            for key, inputs in after.items()
-        }
+            after = {name: self.survey.source(name, again=True) for name in names}
+            # A file may change and change back: its times tell what its digest does not.
+            changed = {name for name in names if after[name] != before[name]}
+            if not changed:
+                break
+        unknown = dict.fromkeys(changed, Input(kind="source", version=None))
+        return batch, {key: {**self.survey.inputs(self.asset, key), **unknown} for key in keys}
 
     def _work(self) -> Work:
         from lakehouse.compute import IN_MEMORY_BYTES, Work
