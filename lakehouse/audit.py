@@ -15,7 +15,7 @@ from lakehouse.dtypes import from_declared, parse_type, require_columns, schema_
 from lakehouse.errors import AuditError
 from lakehouse.records import Schema
 
-__all__ = ["contract_for", "differs", "require_keys", "require_partition_columns", "require_staged", "same_rows"]
+__all__ = ["contract_for", "differs", "outdated_columns", "require_keys", "require_partition_columns", "require_staged", "same_rows"]
 
 _CURES = (
     "keep it through every step (group_by(..., {columns}), .over({columns})), "
@@ -129,6 +129,17 @@ def require_staged(file: Path, contract: Schema, row_count: int) -> None:
         raise AuditError(f"the staged file holds {dict(found)}, not {dict(contract)}", code="staged-damaged")
     if rows != row_count:
         raise AuditError(f"the staged file holds {rows} rows, and {row_count} were computed", code="staged-damaged")
+
+
+def outdated_columns(asset: str, keys: Sequence[str]) -> AuditError:
+    """The refusal to read partitions of two schemas as one table."""
+    shown = ", ".join(keys[:5]) + (" …" if len(keys) > 5 else "")  # noqa: PLR2004
+    return AuditError(
+        f"{asset}: {len(keys)} of its partitions have other columns than the others: {shown}",
+        code="schema-mixed",
+        help=f"make them again: lake materialize --stale -a {asset}",
+        context={"asset": asset, "keys": list(keys)},
+    )
 
 
 def same_rows(one: Path, other: Path) -> bool:

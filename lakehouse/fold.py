@@ -5,7 +5,7 @@ Knows how commits follow on each other. Refuses to read files or clocks: commits
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Self
@@ -129,6 +129,11 @@ class Fold:
         """Each function, view and declaration that the key's current version was made of."""
         shared = self._shared.get(self.key(key).commit)
         return shared.code_parts if shared else {}
+
+    def outdated(self, keys: Iterable[str]) -> list[str]:
+        """Those of some keys whose current version has other columns than the contract has by now."""
+        states = ((key, self.key(key).current) for key in keys)
+        return [key for key, current in states if current is not None and current.schema != self.schema]
 
     def to_checkpoint(self) -> bytes:
         """The whole state as bytes, for a cache: `from_checkpoint` reads it again."""

@@ -16,6 +16,7 @@ from typing import Final
 import polars as pl
 
 from lakehouse.assets import Asset, Source, View
+from lakehouse.audit import outdated_columns
 from lakehouse.calls import ENGINE_ERRORS, call, engine_error, to_frame
 from lakehouse.dtypes import parse_type
 from lakehouse.errors import DefinitionError
@@ -215,7 +216,12 @@ def published(root: Path, asset: Asset, fold: Fold, keys: Sequence[str]) -> pl.L
     """The published rows of these keys at the log position of ``fold``; keys that were never made have none.
 
     Columns: the contract's, then the partition columns as String.
+
+    Raises:
+        AuditError: some have the columns of before a change of the contract; readers would fill, drop or round.
     """
+    if outdated := fold.outdated(keys):
+        raise outdated_columns(asset.name, outdated)
     columns = asset.partitions.columns
     contract = {name: parse_type(kind) for name, kind in fold.schema or ()}
     names = [*contract, *columns]

@@ -14,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from lakehouse import Lake, MaterializeError, Monthly
-from lakehouse.errors import AssetUnknownError, DefinitionError, RequestError
+from lakehouse.errors import AssetUnknownError, AuditError, DefinitionError, RequestError
 
 ORDERS = "id,order_date,status\n1,2018-01-05,completed\n2,2018-01-20,placed\n3,2018-03-03,placed\n"
 SOURCE = """
@@ -362,3 +362,14 @@ def test_a_lake_may_be_declared_in_plain_python(tmp_path: Path) -> None:
 
     assert made(lake) == [("2018-01", "created")]
     assert lake.scan("numbers").collect().rows() == [(1, "2018-01")]
+
+
+def test_partitions_of_two_schemas_are_not_read_as_one_table(lake: Lake, project: Any) -> None:
+    """After a change of the contract, old partitions are refused until they are made again: readers would guess."""
+    changed: Lake = project.load(SHOP.replace('"id", "part', '"id", pl.lit(1).alias("one"), "part'))
+    changed.materialize("2018-02", allow_schema_change=True)
+    assert changed.scan("orders", "2018-02").collect().columns == ["status", "id", "one", "partition_date"]
+    with pytest.raises(AuditError, match="2 of its partitions have other columns than the others: 2018-01, 2018-03"):
+        changed.scan("orders")
+    changed.materialize("all")
+    assert changed.scan("orders").collect().height == 3
