@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -194,3 +195,9 @@ def project(tmp_path: Path) -> Iterator[Project]:
     for name in set(sys.modules) - known:
         if name.startswith("lakefile_"):
             del sys.modules[name]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The command line in this process, in a project of its own: a `Cli`."""
+    return runpy.run_path(str(Path(__file__).parent / "commandline.py"))["Cli"](tmp_path, monkeypatch, capsys)

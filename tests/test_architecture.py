@@ -12,8 +12,11 @@ PACKAGE = Path(__file__).parent.parent / "lakehouse"
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 CHANGES = frozenset(
-    "chmod copy copyfile link mkdir makedirs mkfifo move remove_tree rename renames replace_file rmdir rmtree "
-    "symlink symlink_to hardlink_to touch truncate unlink utime write_bytes write_text".split()
+    (
+        *("chmod", "copy", "copyfile", "copytree", "hardlink_to", "link", "makedirs", "mkdir", "mkfifo", "move"),
+        *("rename", "renames", "rmdir", "rmtree", "symlink", "symlink_to", "touch", "truncate", "unlink", "utime"),
+        *("write_bytes", "write_text"),
+    )
 )
 # Who else writes, and why it may: none of it is a lake's own file.
 ELSEWHERE = {

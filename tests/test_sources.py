@@ -578,7 +578,7 @@ def test_a_source_that_changes_each_time_is_recorded_as_unknown_which_is_never_f
 def test_what_was_read_in_between_is_no_verdict_on_the_content_before_and_after(
     lake: Lake, tmp_path: Path, meanwhile: list[Callable[[], object]]
 ) -> None:
-    """Bad content that was away just while it was read: the times of the file tell, although its digest is the same."""
+    """Bad content that was away just while it was read: the file's times tell, although its digest is the same."""
     path = tmp_path / "data/raw_orders.csv"
     bad = "id,t\n1,2018-01-05\n,2018-02-05\n"
     write(path, bad)

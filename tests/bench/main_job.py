@@ -18,7 +18,8 @@ from pathlib import Path
 
 BARE = """
 import polars as pl
-orders = pl.scan_csv("data/raw_orders.csv", schema={"id": pl.Int64, "user_id": pl.Int64, "order_date": pl.Date, "status": pl.String})
+schema = {"id": pl.Int64, "user_id": pl.Int64, "order_date": pl.Date, "status": pl.String}
+orders = pl.scan_csv("data/raw_orders.csv", schema=schema)
 month = pl.col("order_date").dt.strftime("%Y-%m")
 made = orders.filter(month == "2018-02").group_by("status").agg(order_num=pl.len()).sort("status").collect()
 import os
@@ -27,6 +28,8 @@ made.write_parquet("bare/monthly_orders/partition_date=2018-02/part.parquet")
 print(made)
 """
 LAKE = [sys.executable, "-c", "from lakehouse.cli import main; main()"]
+MATERIALIZE = [*LAKE, "materialize", "2018-02", "-a", "monthly_orders"]
+FLOOR, CLICK = "bare Polars script", "`python -c 'import click'`"
 
 
 def measure(command: list[str], folder: Path, *, fresh: bool) -> tuple[float, float]:
@@ -48,12 +51,12 @@ def main() -> None:
     """Measure each command in turn, run after run, and print the table."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     cases = {
-        "bare Polars script": ([sys.executable, "-c", BARE], True, "bare Polars script"),
-        "`lake materialize 2018-02`, made": ([*LAKE, "materialize", "2018-02", "-a", "monthly_orders"], True, "bare Polars script"),
-        "`lake materialize 2018-02`, fresh": ([*LAKE, "materialize", "2018-02", "-a", "monthly_orders"], False, "bare Polars script"),
-        "`lake status`": ([*LAKE, "status"], False, "bare Polars script"),
-        "`python -c 'import click'`": ([sys.executable, "-c", "import click"], False, "`python -c 'import click'`"),
-        "`lake --help`": ([*LAKE, "--help"], False, "`python -c 'import click'`"),
+        FLOOR: ([sys.executable, "-c", BARE], True, FLOOR),
+        "`lake materialize 2018-02`, made": (MATERIALIZE, True, FLOOR),
+        "`lake materialize 2018-02`, fresh": (MATERIALIZE, False, FLOOR),
+        "`lake status`": ([*LAKE, "status"], False, FLOOR),
+        CLICK: ([sys.executable, "-c", "import click"], False, CLICK),
+        "`lake --help`": ([*LAKE, "--help"], False, CLICK),
     }
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     with tempfile.TemporaryDirectory() as scratch:
