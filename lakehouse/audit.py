@@ -15,7 +15,15 @@ from lakehouse.dtypes import from_declared, parse_type, require_columns, schema_
 from lakehouse.errors import AuditError
 from lakehouse.records import Schema
 
-__all__ = ["contract_for", "differs", "outdated_columns", "require_keys", "require_partition_columns", "require_staged", "same_rows"]
+__all__ = [
+    "contract_for",
+    "differs",
+    "outdated_columns",
+    "require_keys",
+    "require_partition_columns",
+    "require_staged",
+    "same_rows",
+]
 
 _CURES = (
     "keep it through every step (group_by(..., {columns}), .over({columns})), "

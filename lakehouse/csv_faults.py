@@ -1,34 +1,32 @@
-"""What is wrong with a CSV file, by line, column and value; and the typed scan whose verdict that is.
+"""What is wrong with a CSV file, by line, column and value.
 
-Knows how Polars cuts a CSV into rows and fields, and asks Polars itself which values it takes, so that a fault
-here is a refusal there. Knows nothing of lakes, globs or partitions, and writes nothing.
+Asks Polars itself which values it takes, so that a fault here is a refusal there. Knows nothing of lakes, globs or
+partitions, and writes nothing.
 """
 
 from __future__ import annotations
 
 import difflib
-import gzip
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from itertools import chain, dropwhile, repeat
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from lakehouse.csv_files import UTF_16, open_rows, read_header, split_fields, without_end
 from lakehouse.errors import SourceError
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType
 
-__all__ = ["CsvFaults", "Fault", "find_faults", "scan", "source_error"]
+__all__ = ["CsvFaults", "Fault", "find_faults", "header_error", "source_error"]
 
-_BOM = b"\xef\xbb\xbf"
-_LONGEST_ROW = 64 * 2**20  # bytes: a quote that never closes must not pull the rest of the file into memory
 _LONGEST_SHOWN = 40
 _TYPE_NAMES = {
     "Boolean": "bool (true or false)",
@@ -36,11 +34,10 @@ _TYPE_NAMES = {
     "Datetime": "datetime (YYYY-MM-DD HH:MM:SS)",
 }
 _TEXTUAL = (pl.String, pl.Categorical, pl.Enum)
-_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 # Polars minds quotes only where a field starts with one. Possessive, so that what does not match fails at once.
 _SOUND_FIELD = re.compile(rb'"(?:[^"]++|"")*+"|[^",]*+')
 _SOUND_ROW = re.compile(rb"(?:%b)(?:,(?:%b))*+" % (_SOUND_FIELD.pattern, _SOUND_FIELD.pattern))
-_FIELD = re.compile(rb'((?=")(?:"[^"]*+"|[^",])*+|[^,]*+),')
+_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 _QUOTED = re.compile(rb'"[^"]*+"')
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ISO_DATETIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].+)?")
@@ -104,23 +101,10 @@ class _Shape:
         return fault is not None
 
 
-def scan(path_or_paths: str | Path | Sequence[str | Path], schema: Mapping[str, PolarsDataType]) -> pl.LazyFrame:
-    """The declared columns, in declared order, of one file or of several under each other; nothing is inferred.
-
-    Headers of local files are read now, each for itself: a file's columns may stand in any order and have
-    others between them. Values are read when the frame is collected.
-
-    Raises:
-        SourceError: a local file is empty, or its header lacks a declared column or has it twice.
-    """
-    paths = [path_or_paths] if isinstance(path_or_paths, str | Path) else path_or_paths
-    frames = []
-    for path in paths:
-        if "://" not in str(path) and (found := _header_faults(_table(Path(path), schema))):
-            raise source_error(str(path), found)
-        frame = pl.scan_csv(path, schema_overrides=dict(schema), infer_schema=False, glob=False)
-        frames.append(frame.select(list(schema)))
-    return pl.concat(frames, how="vertical") if len(frames) > 1 else frames[0]
+def header_error(path: Path, schema: Mapping[str, PolarsDataType], path_as_declared: str) -> SourceError | None:
+    """What keeps the declared columns from being found in the header of a file; None where nothing does."""
+    found = _header_faults(_table(path, schema))
+    return source_error(path_as_declared, found) if found else None
 
 
 def find_faults(
@@ -179,73 +163,21 @@ def source_error(path_as_declared: str, faults: CsvFaults) -> SourceError:
     )
 
 
-# How a file is cut into rows and fields.
-
-
-@contextmanager
-def _rows(path: Path) -> Iterator[Iterator[tuple[int, bytes]]]:
-    """The rows, header first, each with the line it starts at; like Polars, cut at newlines outside quotes."""
-    with path.open("rb") as probe:
-        is_gzip = probe.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if is_gzip else path.open("rb") as file:
-        lines = enumerate(chain([file.readline().removeprefix(_BOM)], file), 1)
-        # Polars skips blank lines before the header, and only there.
-        yield _cut(dropwhile(lambda numbered: not _bare(numbered[1]), lines))
-
-
-def _cut(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    for number, line in lines:
-        if b'"' not in line or line.count(b'"') % 2 == 0:
-            yield number, line
-            continue
-        parts, size = [line], len(line)
-        for _, more in lines:
-            parts.append(more)
-            size += len(more)
-            if more.count(b'"') % 2 or size > _LONGEST_ROW:
-                break
-        yield number, b"".join(parts)
-
-
-def _table(path: Path, schema: Mapping[str, PolarsDataType], nullable: Collection[str] = ()) -> _Table:
-    """The file's header with its names as Polars reads them; without bytes where the file has none."""
-    with _rows(path) as rows:
-        line, raw = next(rows, (1, b""))
-    quoted = re.compile(rb'"(.*)"', re.DOTALL)  # Polars leaves a doubled quote in a name doubled
-    names = [quoted.sub(rb"\1", name) for name in _fields(_bare(raw))] if raw else []
-    return _Table(
-        path=path,
-        line=line,
-        raw=raw,
-        names=tuple(name.decode(errors="replace") for name in names),
-        schema=schema,
-        required=frozenset(schema).difference(nullable),
-    )
-
-
-def _bare(row: bytes) -> bytes:
-    return row.removesuffix(b"\n").removesuffix(b"\r")
-
-
-def _fields(row: bytes) -> list[bytes]:
-    return _FIELD.findall(row + b",")
-
-
 def _walk(table: _Table, shown: int) -> _Shape:
     """The faults of whole rows; goes no further than a quote that leaves open where rows end."""
     shape, width = _Shape(shown), len(table.names)
     lacking = [[name for name in table.names[n:] if name in table.required] for n in range(width)]
-    with _rows(table.path) as rows:
+    with open_rows(table.path) as rows:
         next(rows)
         for index, (line, row) in enumerate(rows):
-            n_fields = row.count(b",") + 1 if len(row) > 2 or _bare(row) else 0  # noqa: PLR2004  the length is the fast test
+            n_fields = row.count(b",") + 1 if len(row) > 2 or without_end(row) else 0  # noqa: PLR2004  the length is the fast test
             if b'"' in row:
-                text = _bare(row)
+                text = without_end(row)
                 shape.counts["multiline"] += b"\n" in text
                 if _SOUND_ROW.fullmatch(text):
                     n_fields = _QUOTED.sub(b"", text).count(b",") + 1
                 else:
-                    n_fields = len(_fields(text))
+                    n_fields = len(split_fields(text))
                     is_bad = shape.add("quote", _bad_quote(table, text, line))
                     if is_bad and (b"\n" in text or text.count(b'"') % 2):
                         break
@@ -263,7 +195,7 @@ def _line_numbers(table: _Table, wanted: Collection[int], *, is_plain: bool) -> 
     """The line at which each wanted row starts, by the row's index."""
     if is_plain:
         return {row: table.line + table.raw.count(b"\n") + row for row in wanted}
-    with _rows(table.path) as rows:
+    with open_rows(table.path) as rows:
         next(rows)
         numbered = zip(range(max(wanted, default=-1) + 1), rows, strict=False)
         return {index: line for index, (line, _) in numbered if index in wanted}
@@ -312,6 +244,12 @@ def _lenient_scan(
     )
 
 
+def _table(path: Path, schema: Mapping[str, PolarsDataType], nullable: Collection[str] = ()) -> _Table:
+    found = read_header(path)
+    required = frozenset(schema).difference(nullable)
+    return _Table(path=path, line=found.line, raw=found.raw, names=found.names, schema=schema, required=required)
+
+
 # In which words.
 
 
@@ -324,7 +262,7 @@ def _header_faults(table: _Table) -> CsvFaults | None:
     names, schema = table.names, table.schema
     if not table.raw:
         return _whole(table, f" is empty; expected a header with {', '.join(schema)}", "write the header line")
-    if table.raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if table.raw.startswith(UTF_16):
         return _whole(table, ": in UTF-16, expected UTF-8, nothing written", "save the file as UTF-8")
     missing = [name for name in schema if name not in names]
     if missing and "\r" in table.raw.decode(errors="replace").rstrip("\r\n"):
@@ -376,7 +314,7 @@ def _bad_quote(table: _Table, row: bytes, line: int) -> Fault | None:
 
 
 def _bad_encoding(table: _Table, row: bytes, line: int) -> Fault | None:
-    for name, text in _named(table, _bare(row)):
+    for name, text in _named(table, without_end(row)):
         with suppress(UnicodeDecodeError):
             text.decode()
             continue
@@ -386,7 +324,7 @@ def _bad_encoding(table: _Table, row: bytes, line: int) -> Fault | None:
 
 
 def _bad_length(table: _Table, row: bytes, line: int, missing: Sequence[str]) -> Fault:
-    fields, width = _fields(_bare(row)), len(table.names)
+    fields, width = split_fields(without_end(row)), len(table.names)
     if not any(fields) and len(fields) == 1:
         return Fault(line=line, column=missing[0], value=None, expected="the line is blank")
     expected = f"row has {_counted(len(fields), 'field')}, header has {width}"
@@ -396,7 +334,7 @@ def _bad_length(table: _Table, row: bytes, line: int, missing: Sequence[str]) ->
 
 
 def _named(table: _Table, row: bytes) -> Iterator[tuple[str, bytes]]:
-    return zip(chain(table.names, repeat("(extra)")), _fields(row), strict=False)
+    return zip(chain(table.names, repeat("(extra)")), split_fields(row), strict=False)
 
 
 def _expected(kind: PolarsDataType, text: str) -> str:

@@ -5,7 +5,6 @@ Knows declared names only. Refuses to know data, keys or state.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
@@ -19,6 +18,8 @@ _NAMES_SHOWN = 8
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The name that was most likely meant; None where none is alike."""
+    import difflib  # only for errors
+
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return close[0] if close else None
 

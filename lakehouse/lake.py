@@ -5,7 +5,6 @@ Knows how a call becomes a survey, a plan and a run. Refuses to do any of them i
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import sys
@@ -24,7 +23,6 @@ from lakehouse.partitions import Monthly
 from lakehouse.plan import Filter, Plan, make_plan, matches
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, Scope, Selection, resolve_all
-from lakehouse.status import AssetStatus, asset_status, explained
 from lakehouse.survey import Survey
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from polars._typing import PolarsDataType
 
     from lakehouse.outcome import Event, Outcome
+    from lakehouse.status import AssetStatus
 
 __all__ = ["Lake", "MaterializeError"]
 
@@ -50,9 +49,7 @@ class MaterializeError(LakeError):
     exit_code = 1
     default_code = "partitions-failed"
 
-    def __init__(
-        self, message: str, *, results: Sequence[Materialization] = (), details: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, message: str, *, results: Sequence[Materialization] = (), details: Sequence[str] = ()) -> None:
         super().__init__(message, details=details)
         self.results = list(results)
 
@@ -273,6 +270,8 @@ class Lake:
 
     def status_of(self, survey: Survey, resolution: Resolution, *, with_orphans: bool) -> list[AssetStatus]:
         """The status of resolved keys, by one look."""
+        from lakehouse.status import asset_status
+
         found = [
             asset_status(survey, self.graph.asset(name), keys, with_orphans=with_orphans)
             for name, keys in resolution.keys_by_asset.items()
@@ -356,7 +355,7 @@ class Lake:
             keys,
             lambda name, key: survey.state(self.graph.asset(name), key),
             forced=list(asked) if force else [],
-            explained=lambda _, state: explained(survey, state),
+            explained=lambda _, state: survey.reason(state),
         )
         return Plan(tuple(step for step in plan.steps if step.asset in asked or step.action != "keep"))
 
@@ -438,6 +437,8 @@ class Lake:
 
 
 def _user() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container may run under a number that has no name

@@ -6,7 +6,6 @@ no clock (``now`` comes in), no rows, no disk, and nothing of what a person may 
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -239,6 +238,8 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError, TypeError, AttributeError):  # by what the name happens to look like
+        import difflib  # only for errors
+
         near = difflib.get_close_matches(str(name), sorted(available_timezones()), n=1)
     what = "is not a time zone: expected an IANA name such as Europe/Berlin"
     raise _refused("timezone", name, what, f"did you mean {near[0]!r}?" if near else None)

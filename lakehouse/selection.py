@@ -7,7 +7,6 @@ definition does not have is an error.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -199,6 +198,8 @@ def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
 
 
 def _nearest(name: str, names: Sequence[str], title: str) -> str:
+    import difflib  # only for errors
+
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     guess = f"did you mean {near[0]!r}? " if near else ""
     more = ", …" if len(names) > _NAMES_SHOWN else ""

@@ -222,21 +222,17 @@ def scan(now: SourceNow) -> pl.LazyFrame:
 
 
 def _scan_csv(now: SourceNow) -> pl.LazyFrame:
-    from lakehouse import csv_faults
+    from lakehouse import csv_files
 
-    assert now.source.schema is not None  # noqa: S101  the declaration requires it
+    schema = now.source.schema
+    assert schema is not None  # noqa: S101  the declaration requires it
     try:
-        return csv_faults.scan([*now.files], now.source.schema)
-    except SourceError as error:
-        path = error.context["path"]
-        shown = now.shown(Path(path))
-        raise SourceError(
-            shown + error.message.removeprefix(path),
-            code=error.code,
-            details=error.details,
-            help=error.help,
-            context={**error.context, "source": now.source.name, "path": shown},
-        ) from None
+        for path in (path for path in now.files if not csv_files.has_columns(path, schema)):
+            from lakehouse import csv_faults
+
+            if error := csv_faults.header_error(path, schema, now.shown(path)):
+                raise error
+        return csv_files.scan(now.files, schema)
     except OSError as error:
         raise _unreadable(now, Path(error.filename or now.files[0]), _cannot(error)) from None
 

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from lakehouse.assets import Asset, Source
-from lakehouse.plan import ago, explain
+from lakehouse.assets import Asset
 from lakehouse.records import Materialization
 from lakehouse.staleness import Cause, State
 from lakehouse.survey import Survey
 
-__all__ = ["AssetStatus", "PartitionStatus", "asset_status", "explained"]
+__all__ = ["AssetStatus", "PartitionStatus", "asset_status"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,19 +74,6 @@ class AssetStatus:
         return sum(partition.last_attempt is not None for partition in self.partitions)
 
 
-def explained(survey: Survey, state: State) -> str:
-    """A state in words, with what became of each source."""
-
-    def source(name: str) -> str:
-        node = survey.graph.node(name)
-        assert isinstance(node, Source)  # noqa: S101  the cause says so
-        if (problem := survey.problems.get(name)) is not None:
-            return problem.message
-        return f"{node.path} changed {ago(survey.source(name).changed, survey.time)}"
-
-    return explain(state, source=source)
-
-
 def asset_status(survey: Survey, asset: Asset, keys: Sequence[str], *, with_orphans: bool) -> AssetStatus:
     """The status of an asset's partitions.
 
@@ -119,7 +105,7 @@ def _partition(survey: Survey, key: str, state: State) -> PartitionStatus:
     return PartitionStatus(
         key=key,
         status="empty" if state.status == "fresh" and state.is_empty else state.status,
-        reason=explained(survey, state),
+        reason=survey.reason(state),
         causes=state.causes,
         row_count=version.row_count if version else None,
         size_bytes=version.size_bytes if version else None,

@@ -22,6 +22,7 @@ from lakehouse.fold import Fold
 from lakehouse.graph import Graph
 from lakehouse.log import Log
 from lakehouse.projection import FileState, compare, projected
+from lakehouse.reasons import ago, explain
 from lakehouse.records import Input
 from lakehouse.sources import DigestCache, SourceNow, look_at
 from lakehouse.staleness import Now, State, decide
@@ -241,6 +242,18 @@ class Survey:
                 is_declared=self.is_declared(asset, key),
             )
         return self._states[asset.name, key]
+
+    def reason(self, state: State) -> str:
+        """A state in words, with what became of each source."""
+
+        def source(name: str) -> str:
+            node = self.graph.node(name)
+            assert isinstance(node, Source)  # noqa: S101  the cause says so
+            if (problem := self.problems.get(name)) is not None:
+                return problem.message
+            return f"{node.path} changed {ago(self.source(name).changed, self.time)}"
+
+        return explain(state, source=source)
 
     def _stale_upstream(self, asset: Asset, key: str) -> list[str]:
         return [

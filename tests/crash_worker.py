@@ -31,6 +31,7 @@ from conftest import Rows, Shop
 
 import lakehouse.compute
 import lakehouse.csv_faults
+import lakehouse.csv_files
 import lakehouse.materialize  # noqa: F401
 from lakehouse.disk import digest_file
 

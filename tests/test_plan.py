@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lakehouse.fold import KeyState
-from lakehouse.plan import ago, explain, make_plan, matches
+from lakehouse.plan import make_plan, matches
+from lakehouse.reasons import ago, explain
 from lakehouse.records import Materialization
 from lakehouse.staleness import Cause, State, Status
 

@@ -81,7 +81,7 @@ def _message(lake: Lake, failed: Sequence[Materialization]) -> str:
 
 
 def _kept(failed: Sequence[Materialization]) -> list[str]:
-    if _is_source_fault(failed):
+    if _is_source_fault(failed) or (failed[0].error or {})["code"] == "unrecorded":
         return []
     lines = [
         f"{result.key} keeps its previous data ({plural(result.kept.row_count, 'row')}, "

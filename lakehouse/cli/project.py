@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import os
 import sys
 from collections.abc import Iterator
@@ -157,6 +158,7 @@ def _import(project: Project) -> ModuleType:
     assert spec is not None and spec.loader is not None  # noqa: S101, PT018  a loader is given
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # classes and dataclasses look their module up there
+    linecache.checkcache(project.module)  # errors quote it
     with _told(project), aside():
         spec.loader.exec_module(module)
     return module
@@ -174,7 +176,6 @@ def _told(project: Project) -> Iterator[None]:
 
 
 def _raised(error: BaseException, project: Project) -> DefinitionError:
-    import linecache
     import traceback
 
     from lakehouse.versions.ownership import is_project_file

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from lakehouse.cli.machine import FEW, PREVIEW_ROWS, RESULTS
 from lakehouse.cli.output import Screen, duration, joined, plural, size, wrapped
 from lakehouse.cli.progress import binned, state_of
-from lakehouse.plan import Plan, ago
+from lakehouse.plan import Plan
+from lakehouse.reasons import ago
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, describe
 
@@ -99,11 +100,11 @@ def print_outcome(
 def _say(screen: Screen, blocks: Sequence[list[str]]) -> None:
     """The blocks below each other, an empty line after one that has a preview in it."""
     shown = [block for block in blocks if block]
-    for block, following in zip(shown, [*shown[1:], None], strict=True):
+    for number, block in enumerate(shown):
+        if number and "" in shown[number - 1] and block[0]:
+            screen.say()
         for line in block:
             screen.say(line)
-        if following and "" in block and following[0]:
-            screen.say()
 
 
 def _spent(results: Sequence[Materialization]) -> float:

@@ -125,11 +125,9 @@ def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[st
     }
     if shown is None:
         return facts
-    from lakehouse.status import explained
-
     state = survey.state(asset, shown)
     version, current = state.known.version, state.known.current
-    facts |= {"status": state.status, "reason": explained(survey, state), "path": _shown(survey.file(asset, shown))}
+    facts |= {"status": state.status, "reason": survey.reason(state), "path": _shown(survey.file(asset, shown))}
     if version is not None and current is not None:
         facts |= {
             "row_count": version.row_count,
@@ -189,7 +187,7 @@ def _print(screen: Screen, found: dict[str, Any]) -> None:
     ]
     screen.say(f"  {found['folder']}   {joined(whole)}")
     if found["key"] is None:
-        screen.say(f"  not made yet: lake materialize latest -a {found['asset']}")
+        screen.say(f"next: lake materialize latest -a {found['asset']}")
         return
     screen.say()
     status = "empty" if found["status"] == "fresh" and found.get("row_count") == 0 else found["status"]
@@ -197,6 +195,9 @@ def _print(screen: Screen, found: dict[str, Any]) -> None:
     if "row_count" in found:
         head += [plural(found["row_count"], "row"), size(found["partition_bytes"]), f"made {found['made']}"]
     screen.say(joined(head))
+    if found["status"] == "missing":
+        screen.say(f"next: lake materialize {found['key']} -a {found['asset']}")
+        return
     screen.say(f"  {found['path']}")
     if "data_version" in found:
         screen.say(f"  data {found['data_version'][:12]}   code {found['code_version'][:12]}   run {found['run_id']}")

@@ -11,7 +11,7 @@ from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.cli.output import Screen, emit, joined, plural, size, stamp
 from lakehouse.graph import nearest
-from lakehouse.plan import ago
+from lakehouse.reasons import ago
 from lakehouse.selection import describe
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
 """Code versions: a digest over everything that decides what a Python function computes, and what it is made of.
 
 Knows what a version is and which parts of two differ; the walk to the parts is `codewalk`'s. Knows nothing of lakes,
-files of data or records. What it cannot tell the version of it refuses, since a guess would call old data fresh. What
-a function reaches only as it runs (``getattr`` with a computed name, ``globals()``, ``eval``, the environment, a method
-of an argument) is out of its sight, and so are attributes set on function objects.
+files of data or records. What it cannot tell the version of it refuses, since a guess would call old data fresh.
+
+What a function reaches only as it runs (``getattr`` with a computed name, ``globals()``, ``eval``, the environment, a
+method of an argument) is out of its sight, and so are attributes set on function objects.
 """
 
 from __future__ import annotations

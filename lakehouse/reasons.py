@@ -1,0 +1,67 @@
+"""A state in words: what it is, and what became of the things that it was made of.
+
+Knows the wording. Refuses to look at anything, or to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from lakehouse.staleness import Cause, State
+
+__all__ = ["ago", "explain"]
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def explain(state: State, *, source: Callable[[str], str]) -> str:
+    """A state with its causes, in words.
+
+    Args:
+        state: what to explain.
+        source: says what became of a source: ``data/raw_orders.csv changed 2 h ago``.
+    """
+    if state.status == "fresh":
+        return "last attempt failed" if state.is_failed else "fresh"
+    if state.status == "missing":
+        return "missing: removed by hand" if state.causes == (Cause("removed_by_hand"),) else "missing"
+    if state.status == "unrecorded":
+        return "unrecorded: somebody else put a file there"
+    if state.status == "orphaned":
+        return "orphaned: the definition no longer has it"
+    names = ", ".join(cause.input for cause in state.causes if cause.code == "code_changed")
+    code = f"code changed: {names}" if names else "code changed"
+    return "stale: " + "; ".join(dict.fromkeys(_say(cause, source, code) for cause in state.causes))
+
+
+def _say(cause: Cause, source: Callable[[str], str], code: str) -> str:
+    match cause.code:
+        case "code_changed":
+            return code
+        case "source_changed":
+            return source(cause.input)
+        case "source_unknown":
+            return f"{cause.input} changed while it was read"
+        case "upstream_changed":
+            return f"upstream {cause.input} changed"
+        case "upstream_stale":
+            return f"upstream {cause.input} is not fresh"
+        case "schema_changed":
+            return "the schema changed"
+        case "window_open":
+            return "made before its window was over"
+        case _:
+            return cause.code.replace("_", " ")
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """How long since, in the largest unit that fits: ``5 min ago``; a time that is yet to come is just now."""
+    seconds = (now - then) // timedelta(seconds=1)
+    if seconds < _MINUTE:
+        return "just now" if seconds < 10 else f"{seconds} s ago"  # noqa: PLR2004
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min ago"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR} h ago"
+    return f"{seconds // _DAY} days ago"
