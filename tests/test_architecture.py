@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent
 
 PACKAGE = Path(__file__).parent.parent / "lakehouse"
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -54,3 +57,19 @@ def test_every_module_says_in_its_first_line_what_it_is(module: str) -> None:
     docstring = ast.get_docstring(ast.parse((PACKAGE / module).read_text(encoding="utf-8")))
     assert docstring is not None
     assert docstring.splitlines()[0].endswith((".", ":"))
+
+
+def test_every_invariant_is_cited_by_a_test_and_every_citation_is_one() -> None:
+    """`pytest -m invariant` runs the tests that ARCHITECTURE.md's table speaks of."""
+    table = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    stated = set(re.findall(r"^\| (I\d+) \|", table, re.MULTILINE))
+    cited = {
+        number
+        for path in TESTS.glob("test_*.py")
+        for numbers in re.findall(
+            r"^@pytest\.mark\.invariant\((.*)\)$", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        for number in re.findall(r"I\d+", numbers)
+    }
+    assert len(stated) == 15
+    assert cited == stated

@@ -164,6 +164,7 @@ def top_ten_of_all(raw: pl.LazyFrame) -> pl.LazyFrame:
     return raw.sort("amount", "id").head(10)
 
 
+@pytest.mark.invariant("I12")
 def test_a_function_that_mixes_partitions_is_found_out_and_made_key_by_key(lake: Lake, queries: Queries) -> None:
     """Each month gets its own ten, with a note; the verdict holds for later runs, which are not probed."""
     lake.asset(partitions=Monthly("2018-01"))(top_ten_of_all)
@@ -462,6 +463,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.invariant("I15")
 def test_the_same_rows_give_the_same_bytes_whatever_their_order_and_the_number_of_threads(tmp_path: Path) -> None:
     """Rows that tie in every column, zeros of both signs, and nulls among them."""
     count = 60_000

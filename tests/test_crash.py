@@ -48,6 +48,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
         worker.communicate()
 
 
+@pytest.mark.invariant("I2", "I5")
 @pytest.mark.parametrize("scenario", CALLS)
 def test_killed_before_any_call_a_partition_is_the_old_one_or_the_new_one_and_the_next_run_converges(
     workers: Workers, scenario: str
@@ -57,6 +58,7 @@ def test_killed_before_any_call_a_partition_is_the_old_one_or_the_new_one_and_th
     assert found["calls"] == CALLS[scenario]
 
 
+@pytest.mark.invariant("I1")
 def test_however_often_a_run_is_killed_readers_find_the_partitions_and_nothing_else(shop: Shop) -> None:
     months = [f"2018-0{number}" for number in range(1, 7)]
     shop.make("2018-01..2018-06")
@@ -105,6 +107,7 @@ def fail_at(shop: Shop, number: int, code: int, *, forever: bool) -> None:
     shop.lake._on_call = hook
 
 
+@pytest.mark.invariant("I4")
 @pytest.mark.parametrize(
     ("code", "forever"), [(errno.ENOSPC, False), (errno.ENOSPC, True), (errno.EROFS, True)], ids=str
 )

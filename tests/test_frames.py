@@ -193,6 +193,7 @@ def test_a_column_of_the_partition_columns_name_is_not_replaced_unsaid() -> None
 # Rows of no partition.
 
 
+@pytest.mark.invariant("I13")
 def test_rows_of_no_partition_are_counted_by_reason_and_said(lake: Lake, tmp_path: Path) -> None:
     """Each time, whether the sources were asked anew or an earlier verdict on them holds."""
     (tmp_path / "raw.csv").write_text(

@@ -105,6 +105,7 @@ def test_a_state_read_earlier_is_brought_to_the_end(log: Log) -> None:
     assert early == late
 
 
+@pytest.mark.invariant("I8")
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_a_hole_is_damage(log: Log, number: int) -> None:
     append(log, 5)
@@ -137,6 +138,7 @@ def test_other_files_beside_the_commits_are_none(log: Log) -> None:
     assert log.end() == 2
 
 
+@pytest.mark.invariant("I8")
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_flipped_bit_anywhere_in_a_commit_that_another_follows_on_is_damage(log: Log, number: int) -> None:
     append(log, 3)

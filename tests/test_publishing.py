@@ -72,6 +72,7 @@ def expected(*parts: list[tuple[str, str]], **numbers: int) -> list[tuple[str, s
     return [(name, path.format(**numbers)) for part in parts for name, path in part]
 
 
+@pytest.mark.invariant("I3")
 def test_the_first_publish_of_a_lake_makes_every_folder_durable_and_then_what_lies_in_it(shop: Shop) -> None:
     shop.make()
     assert trace(shop) == expected(
@@ -117,6 +118,7 @@ def test_the_first_publish_of_a_lake_makes_every_folder_durable_and_then_what_li
     assert len(shop.calls) == 38
 
 
+@pytest.mark.invariant("I3")
 def test_a_replacement_syncs_bytes_name_commit_and_projection_in_that_order(shop: Shop) -> None:
     shop.make()
     shop.calls.clear()
@@ -145,6 +147,7 @@ def test_a_replacement_syncs_bytes_name_commit_and_projection_in_that_order(shop
     assert len(shop.calls) == 22
 
 
+@pytest.mark.invariant("I5")
 def test_an_unchanged_partition_is_committed_and_its_file_is_not_touched(shop: Shop) -> None:
     shop.make()
     before = shop.identity()
@@ -248,6 +251,7 @@ def test_a_file_that_an_earlier_run_put_in_place_and_did_not_sync_is_synced_befo
 # What stays as it was
 
 
+@pytest.mark.invariant("I4")
 def test_a_failed_partition_changes_nothing_of_its_own_and_the_others_are_published(shop: Shop) -> None:
     shop.make()
     before = shop.identity()
@@ -269,6 +273,7 @@ def test_a_failed_partition_changes_nothing_of_its_own_and_the_others_are_publis
     assert other.versions() == other.named()
 
 
+@pytest.mark.invariant("I4")
 def test_a_partition_that_is_audited_and_refused_changes_nothing(shop: Shop) -> None:
     shop.make()
     before = shop.identity()
@@ -291,6 +296,20 @@ def test_attempts_that_failed_leave_the_contract_as_it_was(shop: Shop, monkeypat
         other.make(allow_schema_change=True)
     assert shop.commits() == 2
     assert other.lake.survey().fold("monthly_orders").schema == (("status", "str"), ("order_num", "i64"))
+
+
+@pytest.mark.invariant("I6", "I7")
+def test_a_smaller_result_leaves_no_old_row_and_other_partitions_as_they_are(shop: Shop) -> None:
+    """January loses all but one of its orders: that one is all that is left of it, and February is not touched."""
+    shop.make("2018-01..2018-02")
+    february = shop.identity("2018-02")
+    shop.write("id,order_date,status\n1,2018-01-05,completed\n")
+    assert shop.make("2018-01") == ["replaced"]
+    assert shop.rows() == {"completed": 1}
+    assert shop.identity("2018-02") == february
+    shop.write("id,order_date,status\n")
+    assert shop.make("2018-01") == ["replaced"]
+    assert shop.rows() == {}
 
 
 def test_without_rows_a_partition_is_made_and_empty(shop: Shop) -> None:
@@ -349,6 +368,7 @@ def test_a_source_that_changes_once_while_it_is_read_is_read_again(shop: Shop) -
     assert other.state() == ("fresh", "fresh")
 
 
+@pytest.mark.invariant("I11")
 def test_a_source_that_changes_each_time_it_is_read_leaves_the_partition_stale(shop: Shop) -> None:
     texts = itertools.cycle([shop.NEW, shop.OLD])
 
@@ -364,6 +384,7 @@ def test_a_source_that_changes_each_time_it_is_read_leaves_the_partition_stale(s
 # Files that somebody else put there
 
 
+@pytest.mark.invariant("I10")
 @pytest.mark.parametrize("how", ["replaced", "edited in place", "a folder", "a link"])
 def test_a_file_edited_by_hand_is_not_replaced(shop: Shop, how: str) -> None:
     shop.make()
@@ -396,6 +417,7 @@ def test_a_link_of_the_same_size_and_time_is_no_version(shop: Shop) -> None:
     assert compare(shop.file(), [version]) == "other"
 
 
+@pytest.mark.invariant("I10")
 def test_with_force_a_file_edited_by_hand_is_replaced_and_kept_as_a_version(shop: Shop) -> None:
     shop.make()
     foreign(shop.file())
@@ -549,6 +571,7 @@ def test_without_grace_exactly_the_kept_versions_stay(shop: Shop, keep: int, ver
     assert lake.rows() == shop.NEW_ROWS["2018-01"]
 
 
+@pytest.mark.invariant("I14")
 def test_a_reader_that_planned_before_a_replacement_reads_what_it_planned(shop: Shop) -> None:
     shop.make("2018-01..2018-02")
     planned = shop.lake.scan("monthly_orders")

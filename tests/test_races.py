@@ -133,6 +133,7 @@ def test_two_writers_of_two_months_do_not_disturb_each_other(shop: Shop, monkeyp
         assert_whole(shop, number)
 
 
+@pytest.mark.invariant("I9")
 def test_the_older_of_two_versions_is_never_put_over_the_newer(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, first, second in each_pause(shop):
 

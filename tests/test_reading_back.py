@@ -137,6 +137,7 @@ def test_the_lakes_own_scan_gives_the_same_rows(root: Path, monkeypatch: pytest.
         assert sorted(jaffle_shop.lake.scan(asset).collect().rows()) == expected(asset, root)
 
 
+@pytest.mark.invariant("I1")
 def test_the_hive_folders_hold_the_partitions_and_nothing_else(root: Path) -> None:
     found = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if ".lake" not in path.parts)
     assert [name for name in found if name.endswith(".parquet")] == [
