@@ -9,15 +9,15 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from lakehouse import Lake
+
+if TYPE_CHECKING:
+    import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -68,7 +68,7 @@ class Done:
 
 
 class Cli:
-    """A project in the current folder, and the command line in this process: 80 columns, no colours, a clock that stands."""
+    """A project in the current folder, and the command line: 80 columns, no colours, a clock that stands still."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.now = folder, datetime(2026, 11, 20, 9, 17, tzinfo=UTC)
@@ -99,7 +99,9 @@ class Cli:
 
     def orders(self, counts: dict[str, dict[str, int]], *, age: timedelta = timedelta(days=9)) -> Path:
         """The source: so many orders of each month and status, of days up to the ninth, written so long ago."""
-        orders = [(month, status) for month, of in counts.items() for status, count in of.items() for _ in range(count)]
+        orders = [
+            (month, status) for month, of in counts.items() for status, count in of.items() for _ in range(count)
+        ]
         rows = [f"{i},{100 + i},{month}-{1 + i % 8:02},{status}" for i, (month, status) in enumerate(orders, 1)]
         rows[-1] = re.sub(r"-\d\d,", "-09,", rows[-1])
         path = self.write("\n".join(["id,user_id,order_date,status", *rows, ""]), "data/raw_orders.csv")
@@ -119,8 +121,9 @@ class Cli:
     def hive(self) -> dict[str, tuple[bytes, int, int]]:
         """The Hive tree bit for bit: content, time and inode of each file."""
         files = [p for p in (self.folder / "data/lake").rglob("*") if ".lake" not in p.parts and p.is_file()]
-        return {str(p.relative_to(self.folder)): (p.read_bytes(), p.stat().st_mtime_ns, p.stat().st_ino) for p in files}
-'''
+        return {
+            str(p.relative_to(self.folder)): (p.read_bytes(), p.stat().st_mtime_ns, p.stat().st_ino) for p in files
+        }
 
     def golden(self, name: str, *runs: Done) -> None:
         """Hold what was printed against `golden/NAME.txt`, without what differs from run to run.
@@ -133,7 +136,9 @@ class Cli:
             path.parent.mkdir(exist_ok=True)
             path.write_text(printed, encoding="utf-8")
         expected = path.read_text(encoding="utf-8")
-        differing = difflib.unified_diff(expected.splitlines(), printed.splitlines(), "golden", "printed", lineterm="")
+        differing = difflib.unified_diff(
+            expected.splitlines(), printed.splitlines(), "golden", "printed", lineterm=""
+        )
         assert printed == expected, "\n".join(differing)
 
     def _transcript(self, run: Done) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import runpy
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -200,4 +200,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """The command line in this process, in a project of its own: a `Cli`."""
-    return runpy.run_path(str(Path(__file__).parent / "commandline.py"))["Cli"](tmp_path, monkeypatch, capsys)
+    if "commandline" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("commandline", Path(__file__).parent / "commandline.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules["commandline"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["commandline"])
+    return sys.modules["commandline"].Cli(tmp_path, monkeypatch, capsys)

@@ -97,9 +97,10 @@ DEFINITIONS: dict[str, Callable[[str], str]] = {
     "no-lake": lambda text: text.replace("lake = Lake", "pond = Lake").replace("lake.", "pond."),
     "lake-is-no-lake": lambda text: text + "\n\nlake = 'data/lake'\n",
     "upstream-unknown": lambda text: text.replace("def monthly_orders(stg_orders", "def monthly_orders(stg_order"),
-    "cycle": lambda text: text.replace("def stg_orders(raw_orders", "def stg_orders(other)  # (")
-    .replace("  # (: pl.LazyFrame)", "")
-    + "\n\n@lake.view\ndef other(stg_orders):\n    return stg_orders\n",
+    "cycle": lambda text: (
+        text.replace("def stg_orders(raw_orders", "def stg_orders(other)  # (").replace("  # (: pl.LazyFrame)", "")
+        + "\n\n@lake.view\ndef other(stg_orders):\n    return stg_orders\n"
+    ),
     "name-taken": lambda text: text + "\n\n@lake.view\ndef monthly_orders(raw_orders):\n    return raw_orders\n",
     "start-bad": lambda text: text.replace('Monthly("2018-01")', 'Monthly("2018-13")'),
     "no-assets": lambda text: text.partition("@lake.asset")[0],
@@ -113,7 +114,7 @@ def test_wrong_definitions_are_told_with_file_and_line_and_change_nothing(made: 
     held(made, f"definitions-{name}", "materialize", "2018-02", "--force", code=2)
 
 
-def test_without_a_project_the_way_to_one_is_told(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_project_the_way_to_one_is_told(made: Any) -> None:
     (made.folder / "lakefile.py").unlink()
     held(made, "project-missing", "status", code=2)
 
@@ -131,8 +132,6 @@ def test_a_malformed_source_is_told_by_line_column_and_value(made: Any) -> None:
     lines[4] = "4,104,2018-01-05"
     made.write("\n".join(lines) + "\n", "data/raw_orders.csv")
     held(made, "source-malformed", "materialize", "2018-02", code=5)
-
-
 
 
 def failing(cli: Any) -> None:
@@ -200,7 +199,9 @@ def test_a_bug_is_told_as_one(made: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Lake, "survey", broken)
     done = made("status")
     assert done.code == 70
-    assert done.err.endswith("error[bug]: RuntimeError: impossible\n  help: this is a bug in lake; please report it\n")
+    assert done.err.endswith(
+        "error[bug]: RuntimeError: impossible\n  help: this is a bug in lake; please report it\n"
+    )
     as_json = made("status", "--json")
     assert (as_json.code, as_json.json["exit_code"], as_json.json["error"]["code"]) == (70, 70, "bug")
 

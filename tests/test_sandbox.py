@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from lakehouse import sandbox
+from lakehouse import readonly, sandbox
 from lakehouse.errors import RequestError, StorageError
 from lakehouse.sandbox import Frame, Table, select
 
@@ -346,7 +346,7 @@ def test_all_but_one_select_is_refused_and_nothing_is_touched(
 def test_what_slips_past_the_parser_finds_the_files_outside_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lake: Table, sql: str
 ) -> None:
-    monkeypatch.setattr(sandbox, "_refuse_effects", lambda *_: None)
+    monkeypatch.setattr(readonly, "_refuse_effects", lambda *_: None)
     before = everything_under(tmp_path)
     with pytest.raises(RequestError, match="Permission Error"):
         ask([lake], sql.format_map(places(tmp_path, lake)) + " -- monthly_orders")

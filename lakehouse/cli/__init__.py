@@ -31,6 +31,7 @@ _COMMANDS = {
     "show": "Show an asset or a partition: rows, schema, lineage.",
     "query": "Run one SELECT over the lake, in DuckDB.",
 }
+_COMPLETION = "_LAKE_COMPLETE"  # by this variable a shell asks for completions
 _EXAMPLES = (
     "lake init shop && cd shop",
     "lake materialize 2018-02",
@@ -125,16 +126,24 @@ def run(args: Sequence[str] | None = None) -> int:
     from lakehouse.cli.failures import ended_by, usage
 
     given = sys.argv[1:] if args is None else list(args)
+    if (instruction := os.environ.get(_COMPLETION)) is not None:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "lake", _COMPLETION, instruction)
     try:
-        code = cli.main(args=given, prog_name="lake", standalone_mode=False)
+        # Not cli.main(), which ends with 1 where the reader of a pipe has gone.
+        with cli.make_context("lake", given) as context:
+            code = cli.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 2
     except click.ClickException as error:
         return usage(error, given)
     except BrokenPipeError:
-        # Whoever read has gone; Python must not try to flush what nobody wants.
+        # Python must not try to flush, at its end, what nobody wants.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except BaseException as error:  # noqa: BLE001  the last place: each kind is told apart, and none is dropped

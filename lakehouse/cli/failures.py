@@ -5,6 +5,7 @@ Knows errors, interrupts and bugs apart. Knows nothing of lakes.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,17 +47,13 @@ def print_error(screen: Screen, error: LakeError) -> None:
 
 def ended_by(error: BaseException, args: Sequence[str]) -> int:
     """Say what ended the command, on stderr, or on stdout as JSON where that was asked for; the exit code."""
-    if isinstance(error, click.Abort) and error.__cause__ is not None:
-        error = error.__cause__
     match error:
-        case KeyboardInterrupt() | click.Abort():
+        case KeyboardInterrupt():
             return _end_run("interrupted", error, INTERRUPTED, args)
         case Terminated():
             return _end_run("terminated", error, TERMINATED, args)
         case SystemExit():
-            # click ends with 1 where the reader of a pipe has gone: that is nobody's fault
-            code = 0 if isinstance(error.__context__, BrokenPipeError) else error.code
-            return code if isinstance(code, int) else 1
+            return error.code if isinstance(error.code, int) else 1
         case LakeError():
             return _end(error, args)
     import traceback
@@ -70,7 +67,7 @@ def _end_run(word: str, error: BaseException, code: int, args: Sequence[str]) ->
     message = "; ".join([word, *map(str, error.args)])
     if _wants_json(args):
         return _end(LakeError(message, code=word), args, code=code)
-    Screen.standard().note(message)
+    Screen.standard().note(f"\n{message}" if sys.stderr.isatty() else message)  # a terminal has echoed ^C
     return code
 
 

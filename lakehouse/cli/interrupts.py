@@ -91,7 +91,8 @@ class Interrupts:
                 continue
             self._heard.append(number)
             if len(self._heard) < self._needed and number == signal.SIGINT:
-                self._screen.note("finishing what is being made; Ctrl-C again drops it")
+                echoed = "\n" if sys.stderr.isatty() else ""
+                self._screen.note(f"{echoed}finishing what is being made; Ctrl-C again drops it")
                 continue
             with suppress(Exception):  # it may be over by now
                 self.stop()
