@@ -72,6 +72,14 @@ def test_a_dry_run_tells_each_step_with_its_reason_and_writes_nothing(cli: Any) 
     cli.golden("dry-run", done)
 
 
+def test_many_fresh_partitions_are_one_line_and_quietly_none(cli: Any) -> None:
+    """Beside the one that was made the fresh ones are summed up; a quiet run that has nothing to do is silent."""
+    cli("materialize", "2018-01..2018-04")
+    idle = cli("materialize", "2018-01..2018-04", "-q")
+    assert (idle.code, idle.out, idle.err) == (0, "", "")
+    cli.golden("mostly-fresh", cli("materialize", "2018-01..2018-05"), cli("materialize", "2018-01..2018-05"))
+
+
 def test_last_and_except_narrow_the_selection(cli: Any) -> None:
     """The last four, and of these all but two; an exception that leaves nothing is nothing to do."""
     done = cli("materialize", "2018", "--last", "4", "--except", "2018-10..2018-11", "-n")

@@ -75,24 +75,29 @@ def print_plan(screen: Screen, plan: Plan) -> None:
 def print_outcome(
     screen: Screen, lake: Lake, outcome: Outcome, *, now: datetime, seconds: float, preview: int | None
 ) -> None:
-    """Every asset's results, each partition with a preview where they are few."""
+    """Every asset's results, each partition with a preview where they are few; nothing, if quiet and idle."""
     results = outcome.results
+    is_idle = bool(results) and all(result.result == "fresh" for result in results)
+    if is_idle and screen.is_quiet:
+        return
     by_asset: dict[str, list[Materialization]] = {}
     for result in results:
         by_asset.setdefault(result.asset, []).append(result)
-    is_few = sum(result.result != "fresh" for result in results) <= FEW and len(results) <= _ROW
+    is_few = sum(result.result != "fresh" for result in results) <= FEW
     blocks: list[list[str]] = []
     for asset, found in by_asset.items():
         if is_few:
             rows = PREVIEW_ROWS if preview is None else preview
-            blocks += [_one(screen, lake, result, rows, now) for result in found]
+            each = [result for result in found if result.result != "fresh" or len(results) <= FEW]
+            blocks += [_one(screen, lake, result, rows, now) for result in each]
+            blocks.append(_fresh(screen, lake, [result for result in found if result not in each]))
         else:
             took = seconds if len(by_asset) == 1 else _spent(found)
             blocks.append(_many(screen, lake, found, took, is_alone=len(by_asset) == 1))
             blocks.append(_preview(screen, lake, found[-1], preview or 0))
         notes = [*outcome.notes.get(asset, ()), *_empty_note(found, outcome.latest.get(asset, {}))]
         blocks.append([f"  note: {note}" for note in notes])
-    if results and all(result.result == "fresh" for result in results):
+    if is_idle:
         blocks.append(["Same inputs, same code: nothing to do. Make it again with --force."])
     _say(screen, blocks)
 
@@ -124,6 +129,16 @@ def _one(screen: Screen, lake: Lake, result: Materialization, rows: int, now: da
     took = duration((result.finished - result.started).total_seconds())
     head = joined([name, result.result, count, size(result.size_bytes or 0), took])
     return [head, f"  {_shown_path(lake, result.path)}", *_preview(screen, lake, result, rows)]
+
+
+def _fresh(screen: Screen, lake: Lake, results: Sequence[Materialization]) -> list[str]:
+    """One line for all partitions that were not made."""
+    if not results:
+        return []
+    span = describe([result.key for result in results], lake.graph.asset(results[0].asset).partitions)
+    rows = plural(sum(result.row_count or 0 for result in results), "row")
+    name = f"{screen.glyph('same')} {results[0].asset} {span}"
+    return [joined([name, f"{plural(len(results), 'partition')} fresh", rows])]
 
 
 def _shown_path(lake: Lake, path: str) -> str:
