@@ -47,6 +47,7 @@ class Outcome:
         notes: by asset, what a reader of the results should know.
         latest: by asset, the latest time in each time column that it reads.
         error: what ended the run early, or left it incomplete; None where each result speaks for itself.
+        raised: the errors behind the results that failed, with their causes; those alike only once.
     """
 
     run: str
@@ -54,6 +55,7 @@ class Outcome:
     notes: dict[str, list[str]] = field(default_factory=dict)
     latest: dict[str, dict[str, str]] = field(default_factory=dict)
     error: LakeError | None = None
+    raised: list[LakeError] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -156,4 +158,6 @@ class Reporter:
             result = "blocked"
         elif error.code.startswith("upstream-"):
             result = "skipped"
+        if error.message not in {other.message for other in self.outcome.raised}:
+            self.outcome.raised.append(error)
         return self.blank(step, started=started).with_(result=result, error=error.to_json())

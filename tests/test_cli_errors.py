@@ -210,3 +210,11 @@ def test_verbose_adds_the_traceback(made: Any) -> None:
     made.write("1 / 0\n")
     assert "Traceback" not in made("status").err
     assert made("status", "-v").err.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+def test_verbose_adds_the_traceback_of_a_function_that_raised(made: Any) -> None:
+    failing(made)
+    assert "Traceback" not in made("materialize", "2018-03").err
+    told = made("materialize", "2018-03", "-v").err
+    assert told.startswith("Traceback (most recent call last):")
+    assert "error[asset-raised]: monthly_orders 2018-03: ZeroDivisionError" in told

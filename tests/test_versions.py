@@ -89,6 +89,7 @@ class Lakefiles:
 
 @pytest.fixture
 def lakefiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lakefiles:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # it would outlive a rewrite within the same second
     return Lakefiles(tmp_path, monkeypatch)
 
 

@@ -6,6 +6,7 @@ Knows the errors of results. Refuses to decide anything.
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,8 +26,11 @@ _FEW: Final = 3  # so many partitions are named each
 _MOST: Final = 5  # so many causes are shown
 
 
-def print_failures(screen: Screen, lake: Lake, outcome: Outcome, *, planned: int) -> None:
-    """One block an error; partitions that share it are named together."""
+def print_failures(screen: Screen, lake: Lake, outcome: Outcome, *, planned: int, verbose: bool) -> None:
+    """One block an error; partitions that share it are named together. Whole tracebacks first, if verbose."""
+    for raised in outcome.raised if verbose else ():
+        if raised.__cause__ is not None:
+            screen.note("".join(traceback.format_exception(raised.__cause__)).rstrip())
     groups: dict[str, list[Materialization]] = {}
     for result in outcome.results:
         if result.error is not None:

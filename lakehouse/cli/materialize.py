@@ -74,7 +74,7 @@ def command(
     preview: int | None,
     folder: str | None,
     quiet: bool,
-    verbose: bool,  # noqa: ARG001  taken by the error handler
+    verbose: bool,
     color: Literal["auto", "always", "never"],
     form: Format,
 ) -> int:
@@ -122,7 +122,7 @@ def command(
         if not plan.steps:
             screen.say(f"nothing to do: no partition is {' or '.join(only) or 'left'}")
         reports.print_outcome(screen, lake, outcome, now=survey.time, seconds=seconds, preview=preview)
-        print_failures(screen, lake, outcome, planned=len(plan.steps))
+        print_failures(screen, lake, outcome, planned=len(plan.steps), verbose=verbose)
     else:
         stream.finished(outcome, seconds, preview)
     return outcome.exit_code
