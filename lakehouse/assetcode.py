@@ -63,4 +63,6 @@ def _declared(asset: Asset, graph: Graph) -> Iterator[tuple[str, str]]:
             yield f"source {node.name}", digest_of(node.declaration())
     yield "partitions", digest_of(asset.partitions.describe())
     yield "sort_by", value_digest(asset.sort_by)
-    yield "schema", digest_of({name: str(dtype) for name, dtype in (asset.schema or {}).items()})
+    # Numbered, for the files have the columns in the declared order.
+    columns = enumerate((asset.schema or {}).items())
+    yield "schema", digest_of({f"{number} {name}": str(dtype) for number, (name, dtype) in columns})

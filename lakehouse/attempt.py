@@ -156,7 +156,7 @@ class Attempt:
             self._verdicts.keep("separable", self._code, error.args[0])
             self._note_not_separable(error.args[0])
             return None
-        if probe:
+        if made[0].is_told:
             self._verdicts.keep("separable", self._code, True)  # noqa: FBT003  the verdict itself
         return made
 

@@ -49,7 +49,7 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any], *, name: st
         return function(**arguments)
     except LakeError:
         raise
-    except ENGINE_ERRORS as error:
+    except (*ENGINE_ERRORS, SystemExit) as error:  # a function that leaves has made nothing
         raise engine_error(error, name) from error
 
 

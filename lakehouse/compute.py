@@ -167,11 +167,14 @@ class Batch:
         parts: the rows of each requested key; a key without rows has a part without rows.
         schema: the contract under which they are written.
         order: the columns by which each file is sorted; empty: the order of the result.
+        is_told: whether probes told that partitions come out alone as they do in company; where fewer than two keys
+            have rows going in, there is no company, and nothing is told.
     """
 
     parts: dict[str, Part]
     schema: Schema
     order: tuple[str, ...] = field(default=())
+    is_told: bool = False
 
 
 def compute_together(work: Work, keys: Sequence[str], *, probe: bool) -> Batch:
@@ -195,7 +198,8 @@ def compute_together(work: Work, keys: Sequence[str], *, probe: bool) -> Batch:
     answer, *answers = work.run([main.query, *(probe.held.query for probe in probes), *(inputs if probes else [])])
     batch.parts = _complete(work, batch, main.parts(answer), keys)
     _compare(batch, probes, answers[: len(probes)])
-    _compare_crowded_out(work, batch, arguments, answers[len(probes) :], done=[probe.key for probe in probes])
+    if probes:
+        _compare_another(work, batch, arguments, answers[len(probes) :], done=[probe.key for probe in probes])
     return batch
 
 
@@ -284,14 +288,21 @@ def _compare(batch: Batch, probes: Sequence[_Probe], answers: Sequence[pl.DataFr
             raise NotSeparableError(probe.key)
 
 
-def _compare_crowded_out(
+def _compare_another(
     work: Work, batch: Batch, arguments: dict[str, pl.LazyFrame], inputs: Sequence[pl.DataFrame], done: Sequence[str]
 ) -> None:
-    """Of the keys that came out empty, probe the one with the most input rows: others may have crowded it out."""
+    """Of the keys that came out empty, probe the one with the most input rows: others may have crowded it out.
+
+    Where there is none, and the first and the last key have no input rows and so tell nothing, probe another one.
+    """
     counts: Counter[str] = Counter()
     for frame in inputs:
         counts.update(dict(frame.iter_rows()))
-    empty = [key for key, part in batch.parts.items() if not part.row_count and counts.get(key) and key not in done]
-    if empty:
-        probe = _probe(work, arguments, batch, max(empty, key=lambda key: counts[key]))
+    peopled = [key for key in batch.parts if counts[key]]
+    others = [key for key in peopled if not batch.parts[key].row_count and key not in done]
+    if not others and not {*done} & {*peopled}:
+        others = peopled
+    if others:
+        probe = _probe(work, arguments, batch, max(others, key=lambda key: counts[key]))
         _compare(batch, [probe], work.run([probe.held.query]))
+    batch.is_told = len(peopled) > 1 or not work.frames.keyed()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from lakehouse.csv_files import UTF_16, open_rows, read_header, split_fields, without_end
+from lakehouse.csv_files import UTF_16, as_read, open_rows, read_header, split_fields, value, without_end
 from lakehouse.errors import SourceError
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _SOUND_FIELD = re.compile(rb'"(?:[^"]++|"")*+"|[^",]*+')
 _SOUND_ROW = re.compile(rb"(?:%b)(?:,(?:%b))*+" % (_SOUND_FIELD.pattern, _SOUND_FIELD.pattern))
 _SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 _QUOTED = re.compile(rb'"[^"]*+"')
-_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ISO_DATETIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].+)?")
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+")
 
@@ -208,7 +207,7 @@ def _bad_values(table: _Table, shown: int) -> tuple[int, dict[int, dict[str, str
     text is not blank. A cast from String would judge otherwise: it takes no dates, bools or leading spaces.
     """
     enums = {name: list(kind.categories) for name, kind in table.schema.items() if isinstance(kind, pl.Enum)}
-    overrides = {name: pl.String if name in enums else kind for name, kind in table.schema.items()}
+    overrides = {name: pl.String if name in enums else kind for name, kind in as_read(table.schema).items()}
     typed, texts = _lenient_scan(table, overrides), _lenient_scan(table, {}, empty_string_is_null=False)
     flags = []
     for place, (name, kind) in enumerate(table.schema.items()):
@@ -217,7 +216,10 @@ def _bad_values(table: _Table, shown: int) -> tuple[int, dict[int, dict[str, str
         is_refused = ~text.is_in(enums[name]) & ~is_null if name in enums else is_null & ~is_blank
         flags.append((is_refused | is_null if name in table.required else is_refused).alias(f"bad{place}"))
     halves = [
-        typed.select(pl.col(name).is_null().alias(f"null{place}") for place, name in enumerate(table.schema)),
+        typed.select(
+            value(name, kind, strict=False).is_null().alias(f"null{place}")
+            for place, (name, kind) in enumerate(table.schema.items())
+        ),
         texts.select(pl.col(name).alias(f"text{place}") for place, name in enumerate(table.schema)),
     ]
     judged = pl.concat(halves, how="horizontal").with_columns(flags).with_row_index("row")
@@ -345,8 +347,7 @@ def _expected(kind: PolarsDataType, text: str) -> str:
         bits = int(name[1:])
         low, high = (0, 2**bits - 1) if name.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         note = f", {low} to {high}"
-    iso = _ISO_DATE if kind == pl.Date else _ISO_DATETIME
-    if kind.is_temporal() and iso.fullmatch(text):
+    if getattr(kind, "time_zone", None) and _ISO_DATETIME.fullmatch(text):
         with suppress(ValueError):
             datetime.fromisoformat(text)
             note = " written like the rows before it"  # Polars reads a column by the format it meets first

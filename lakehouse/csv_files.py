@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, dropwhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import gzip
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     import polars as pl
     from polars._typing import PolarsDataType
 
-__all__ = ["Header", "has_columns", "open_rows", "read_header", "scan", "split_fields", "without_end"]
+__all__ = [
+    "Header",
+    "as_read",
+    "has_columns",
+    "open_rows",
+    "read_header",
+    "scan",
+    "split_fields",
+    "value",
+    "without_end",
+]
 
 _BOM = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -45,11 +55,56 @@ def scan(paths: Sequence[Path], schema: Mapping[str, PolarsDataType]) -> pl.Lazy
     """
     import polars as pl
 
-    frames = [
-        pl.scan_csv(path, schema_overrides=dict(schema), infer_schema=False, glob=False).select(list(schema))
-        for path in paths
-    ]
+    read, made = as_read(schema), [value(name, kind, strict=True) for name, kind in schema.items()]
+    frames = [pl.scan_csv(path, schema_overrides=read, infer_schema=False, glob=False).select(made) for path in paths]
     return pl.concat(frames, how="vertical") if len(frames) > 1 else frames[0]
+
+
+def as_read(schema: Mapping[str, PolarsDataType]) -> dict[str, PolarsDataType]:
+    """The types under which Polars is to read the columns: dates and naive times as text, for `value` to parse."""
+    import polars as pl
+
+    return {name: pl.String() if _is_wall_clock(kind) else kind for name, kind in schema.items()}
+
+
+def value(name: str, kind: PolarsDataType, *, strict: bool) -> pl.Expr:
+    """A column in its declared type; what is none fails the query, or is null where not ``strict``.
+
+    Dates are YYYY-MM-DD, naive times YYYY-MM-DD HH:MM[:SS[.f]], with a T or a space. Polars by itself would take the
+    first value's format, whatever it is, and 03/02/2020 for the third of February.
+    """
+    import polars as pl
+
+    text = pl.col(name)
+    if not _is_wall_clock(kind):
+        return text
+    if kind == pl.Date:
+        return _if(text.str.len_bytes() == len("YYYY-MM-DD"), text).str.to_date("%Y-%m-%d", strict=strict)
+    moment = text.str.replace("T", " ", literal=True)
+    length = moment.str.len_bytes()
+    whole = (
+        pl.when(length == len("YYYY-MM-DD"))
+        .then(moment + " 00:00:00")
+        .when(length == len("YYYY-MM-DD HH:MM"))
+        .then(moment + ":00")
+        .otherwise(moment)
+    )
+    unit: Literal["ns", "us", "ms"] = getattr(kind, "time_unit", None) or "us"
+    whole = _if(moment.str.slice(len("YYYY"), 1) == "-", whole)
+    return whole.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit=unit, strict=strict).alias(name)
+
+
+def _if(is_well_formed: pl.Expr, text: pl.Expr) -> pl.Expr:
+    """The text, where it has the form that is parsed; else one that no format takes. What is empty is null."""
+    import polars as pl
+
+    return pl.when(is_well_formed).then(text).when(text.str.len_bytes() > 0).then(pl.lit("?"))
+
+
+def _is_wall_clock(kind: PolarsDataType) -> bool:
+    import polars as pl
+
+    return kind == pl.Date or (kind == pl.Datetime and getattr(kind, "time_zone", None) is None)
 
 
 def has_columns(path: Path, schema: Mapping[str, PolarsDataType]) -> bool:

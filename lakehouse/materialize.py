@@ -136,11 +136,14 @@ class _AssetRun:
     def _is_due(self, step: Step, *, is_retry: bool) -> bool:
         """Whether a step computes something, now that its upstreams are made; one that does not is finished."""
         state = self.survey.state(self.asset, step.key)
-        if step.action == "make" and (blocked := self._blocked_upstream(step.key)) is not None:
+        # What was taken for somebody else's may have been moved away, or turn out to be ours.
+        is_refused = step.action == "refuse" and state.status == "unrecorded"
+        is_wanted = step.action != "keep" and not is_refused
+        if is_wanted and (blocked := self._blocked_upstream(step.key)) is not None:
             self.reporter.finish(step, self.reporter.failed(step, blocked))
             return False
         is_forced = self.settings.force and not is_retry
-        if step.action == "refuse" or (state.status == "fresh" and not state.is_failed and not is_forced):
+        if is_refused or (state.status == "fresh" and not state.is_failed and not is_forced):
             self.reporter.finish(step, self.reporter.kept(replace(step, state=state)))
             return False
         return True
@@ -155,7 +158,9 @@ class _AssetRun:
             for upper in sorted(read):
                 return ComputeError(f"upstream {name} {upper} failed", code="upstream-failed")
             if own and self.survey.fold(name).key(key).version is None:
-                return ComputeError(f"upstream {name} {key} is missing", code="upstream-missing")
+                is_declared = self.survey.is_declared(upstream, key)
+                what = f"{name} {key} is missing" if is_declared else f"{name} has no {key}"
+                return ComputeError(f"upstream {what}", code="upstream-missing")
         return None
 
     def _attempt(self, steps: Sequence[Step]) -> set[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,7 @@ from lakehouse.records import Version
 from lakehouse.staging import Run, locked
 from lakehouse.storage_errors import storage_errors
 
-__all__ = ["FileState", "Projection", "compare", "foreign_file", "project", "projected"]
+__all__ = ["FileState", "Projection", "compare", "foreign_file", "let_go", "project", "projected"]
 
 FileState = Literal["absent", "same", "other"]
 
@@ -80,6 +80,12 @@ def projected(disk: Disk, asset: str) -> int:
         return number if log.digest(number) == content["digest"] else 0
     except (OSError, ValueError, KeyError, TypeError):
         return 0  # it is worked out again by comparing every file
+
+
+def let_go(log: Log, fold: Fold) -> Mapping[str, Sequence[Version]]:
+    """By key, the versions that commits let go which are not yet projected: one of them may still be in place."""
+    touched = _since(log, projected(log.disk, log.asset), fold)
+    return {key: item.dropped for key, item in touched.items()}
 
 
 def project(log: Log, run: Run, fold: Fold, *, synced: int = 0) -> Projection:

@@ -5,6 +5,7 @@ Knows the order of those steps and what a lost race means. Knows nothing of how 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -156,7 +157,7 @@ class Publisher:
             path=self._version_path(record),
             row_count=item.row_count,
             size_bytes=item.file.stat().st_size,
-            mtime_ns=self._mtime(target),
+            mtime_ns=self._mtime(target, record.key),
             writer=item.writer,
         )
         result: Literal["replaced", "created"] = "created" if in_place == "absent" else "replaced"
@@ -175,16 +176,17 @@ class Publisher:
         partition = layout.partition_path(tuple(record.partition), tuple(record.partition.values()))
         return f"{layout.version_folder(record.asset, partition)}/{self.run.id}-{self.run.number()}"
 
-    def _mtime(self, target: Path) -> int:
-        """Now, but in a later whole second than the file to be replaced.
+    def _mtime(self, target: Path, key: str) -> int:
+        """Now, but in a later whole second than the file to be replaced, and than each version that the lake knows.
 
-        DuckDB takes a file of the same path, size and whole second for the one that it has cached.
+        DuckDB takes a file of the same path, size and whole second for the one that it has cached; and by size and
+        time the projection tells versions apart, of which another run's may take its place at any moment.
         """
-        now = int(self.clock().timestamp() * _SECOND)
-        try:
-            return max(now, (target.stat(follow_symlinks=False).st_mtime_ns // _SECOND + 1) * _SECOND)
-        except FileNotFoundError:
-            return now
+        times = [version.mtime_ns for version in self._known(key)]
+        with contextlib.suppress(FileNotFoundError):
+            times.append(target.stat(follow_symlinks=False).st_mtime_ns)
+        later = [(time // _SECOND + 1) * _SECOND for time in times]
+        return max([int(self.clock().timestamp() * _SECOND), *later])
 
     def _displace(self, record: Materialization, target: Path) -> Version:
         """A copy, among the versions, of a file that somebody else put where this one belongs."""
@@ -216,7 +218,8 @@ class Publisher:
 
     def _commit(self, records: list[Materialization], shared: Provenance, published: Published) -> None:
         """Add one commit; where others were first, look again at each key until ours is next."""
-        while records:
+        # The log may have gone on since the first of these keys was settled: each is looked at again.
+        while records := self._still_ours(records, shared, published):
             time = self.clock()
             if self.fold.time is not None:
                 time = max(time, self.fold.time + timedelta(microseconds=1))
@@ -236,12 +239,21 @@ class Publisher:
                 published.projection = project(self.log, self.run, self.fold, synced=commit.number)
                 return
             self.log.extend(self.fold)
-            for record in [record for record in records if self._is_lost(record, shared)]:
-                records.remove(record)
-                for version in (record.version, record.displaced):
-                    if version is not None and record.result != "unchanged":
-                        self._disk.remove(self._disk.path(version.path))
-                self._lose(record, published)
+
+    def _still_ours(
+        self, records: Sequence[Materialization], shared: Provenance, published: Published
+    ) -> list[Materialization]:
+        """The records of keys that no other run has changed; the versions of the others are removed."""
+        kept = []
+        for record in records:
+            if not self._is_lost(record, shared):
+                kept.append(record)
+                continue
+            for version in (record.version, record.displaced):
+                if version is not None and record.result != "unchanged":
+                    self._disk.remove(self._disk.path(version.path))
+            self._lose(record, published)
+        return kept
 
     def _with_dropped(self, record: Materialization, time: datetime) -> Materialization:
         """The record, naming the versions of its key that are let go with it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +21,9 @@ from lakehouse.errors import DefinitionError, SourceError
 from lakehouse.fold import Fold
 from lakehouse.graph import Graph
 from lakehouse.log import Log
-from lakehouse.projection import FileState, compare, projected
+from lakehouse.projection import FileState, compare, let_go, projected
 from lakehouse.reasons import ago, explain
-from lakehouse.records import Input
+from lakehouse.records import Input, Version
 from lakehouse.sources import DigestCache, SourceNow, look_at
 from lakehouse.staleness import Now, State, decide
 from lakehouse.storage_errors import storage_errors
@@ -54,6 +54,7 @@ class Survey:
     problems: dict[str, SourceError] = field(default_factory=dict)
     _folds: dict[str, Fold] = field(default_factory=dict)
     _behind: dict[str, bool] = field(default_factory=dict)
+    _let_go: dict[str, Mapping[str, Sequence[Version]]] = field(default_factory=dict)
     _codes: dict[str, Code] = field(default_factory=dict)
     _declared: dict[str, frozenset[str]] = field(default_factory=dict)
     _sources: dict[str, SourceNow] = field(default_factory=dict)
@@ -95,6 +96,7 @@ class Survey:
     def _take(self, fold: Fold) -> None:
         self._folds[fold.asset] = fold
         self._behind[fold.asset] = projected(self.disk, fold.asset) < fold.number
+        self._let_go.pop(fold.asset, None)
 
     def _catch_up(self, asset: str) -> bool:
         """Whether another run has committed since the asset's log was read; if so, its commits are taken."""
@@ -209,7 +211,7 @@ class Survey:
 
         These are the same keys, as far as the upstream has them; and, where a view reads it, all that were made.
         """
-        found = {key for key in keys if upstream.name in asset.reads or self.is_declared(upstream, key)}
+        found = {key for key in keys if self.is_declared(upstream, key)}
         if self.reads_all(asset, upstream):
             found.update(key for key in self._whole(upstream)[0] if self.is_declared(upstream, key))
         return sorted(found, key=upstream.partitions.index)
@@ -264,14 +266,18 @@ class Survey:
 
     def _is_due(self, asset: Asset, upstream: Asset, key: str) -> bool:
         """Whether any upstream partition that a key reads is to be made itself."""
-        if upstream.name in asset.reads and self.state(upstream, key).is_due:
+        if upstream.name in asset.reads and self._is_to_be_made(upstream, key):
             return True
         if not self.reads_all(asset, upstream):
             return False
         if upstream.name not in self._due_wholes:
-            due = any(self.state(upstream, upper).is_due for upper in self._whole(upstream)[0])
+            due = any(self._is_to_be_made(upstream, upper) for upper in self._whole(upstream)[0])
             self._due_wholes[upstream.name] = due
         return self._due_wholes[upstream.name]
+
+    def _is_to_be_made(self, asset: Asset, key: str) -> bool:
+        """Whether a partition is due and the definition still has it; what it no longer has is read as it was."""
+        return self.is_declared(asset, key) and self.state(asset, key).is_due
 
     def file(self, asset: Asset, key: str) -> Path:
         """Where a partition's file stands in the Hive tree."""
@@ -286,11 +292,17 @@ class Survey:
                 known = self.fold(asset.name).key(key)
                 state = compare(file, [known.version] if known.version else [])
                 if state != "same" and known.version and self.is_behind(asset.name):
-                    older = [item.version for item in known.superseded]
+                    older = [*(item.version for item in known.superseded), *self._leaving(asset.name, key)]
                     state = "other" if state == "other" and compare(file, older) == "other" else "same"
                 # Whoever changes a file commits first: if it was another run, the log says so by now.
                 if state != "other" or not self._catch_up(asset.name):
                     return state
+
+    def _leaving(self, asset: str, key: str) -> Sequence[Version]:
+        """The versions of a key that are let go once the Hive tree follows the log."""
+        if asset not in self._let_go:
+            self._let_go[asset] = let_go(self.log(asset), self.fold(asset))
+        return self._let_go[asset].get(key, ())
 
 
 def _require_same_keys(asset: Asset, fold: Fold) -> None:

@@ -216,6 +216,17 @@ def failure(lake: Lake, key: str = "2018-01") -> dict[str, Any]:
 # Errors.
 
 
+@pytest.mark.parametrize("code", [0, None, "enough"])
+def test_a_function_that_leaves_the_process_has_failed(lake: Lake, code: Any) -> None:
+    @lake.asset(partitions=Monthly("2018-01"), version="1")
+    def monthly(raw: pl.LazyFrame) -> pl.LazyFrame:  # noqa: ARG001
+        raise SystemExit(code)
+
+    error = failure(lake)
+    assert (error["code"], error["exit_code"]) == ("asset-raised", 1)
+    assert error["message"].startswith("monthly: SystemExit: ")
+
+
 def test_an_error_of_the_function_shows_its_own_lines_only(lake: Lake) -> None:
     def ratio(returned: int) -> float:
         return returned / 0

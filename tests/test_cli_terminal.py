@@ -385,6 +385,42 @@ def test_a_reader_that_has_gone_is_no_error(cli: Any) -> None:
     assert len(cli.hive()) == 12
 
 
+def test_a_run_that_failed_says_so_by_its_code_though_nobody_reads_on(cli: Any) -> None:
+    cli.write("raise ValueError", name="data/raw_orders.csv")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*LAKE, "materialize", "2018-01..2018-02"],
+        cwd=cli.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    os.close(writer)
+    assert done.returncode == 5
+    assert b"BrokenPipe" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("args", [["status"], ["status", "--json"], ["--help"]])
+def test_an_output_that_cannot_be_written_is_no_bug(cli: Any, args: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*LAKE, *args],
+            cwd=cli.folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0] == "error[storage]: the output cannot be written: No space left on device"
+
+
 def test_on_a_terminal_a_query_is_asked_for(cli: Any) -> None:
     """Statements may span lines, errors end none but themselves, Ctrl-D ends the session."""
     cli("materialize", "2018-02")

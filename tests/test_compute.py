@@ -225,6 +225,22 @@ def test_a_month_that_others_crowd_out_altogether_is_found_out(lake: Lake) -> No
     assert all(result.row_count for result in outcome.results)
 
 
+def test_where_the_first_and_the_last_month_have_no_rows_another_one_tells(lake: Lake) -> None:
+    lake.asset(partitions=Monthly("2017-01"))(top_ten_of_all)
+    outcome = make(lake, "2017-11..2018-09")
+    assert len(outcome.notes["top_ten_of_all"]) == 1
+    rows = {result.key: result.row_count for result in outcome.results}
+    assert rows == dict.fromkeys(rows, 0) | dict.fromkeys(MONTHS, 10)
+
+
+@pytest.mark.parametrize("selection", ["2017-11..2017-12", "2017-12..2018-01"], ids=["no rows", "rows of one month"])
+def test_a_batch_without_rows_of_two_months_tells_nothing_of_later_ones(lake: Lake, selection: str) -> None:
+    lake.asset(partitions=Monthly("2017-01"))(top_ten_of_all)
+    assert make(lake, selection).notes == {}
+    assert len(make(lake, ALL, force=True).notes["top_ten_of_all"]) == 1
+    assert lake.scan("top_ten_of_all", ALL).group_by("partition_date").len().collect()["len"].to_list() == [10] * 6
+
+
 def test_a_month_that_comes_out_empty_alone_too_is_no_sign_of_mixing(lake: Lake) -> None:
     @lake.asset(partitions=Monthly("2018-01"))
     def winter(raw: pl.LazyFrame) -> pl.LazyFrame:

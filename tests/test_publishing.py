@@ -451,6 +451,20 @@ def test_a_file_that_appears_while_a_partition_is_made_is_left_alone(shop: Shop)
     assert shop.staging() == []
 
 
+def test_a_file_of_somebody_elses_that_is_gone_by_the_time_of_the_run_refuses_nothing(shop: Shop) -> None:
+    shop.make()
+    version = shop.file().read_bytes()
+    shop.file().unlink()
+    shop.file().write_bytes(version + b"x")
+    survey = shop.lake.survey()
+    plan = shop.lake.plan(survey, shop.lake.resolve("2018-01..2018-02"))
+    assert [step.action for step in plan.steps] == ["refuse", "make"]
+    shop.file().unlink()
+    outcome = shop.lake.run(shop.lake.survey(), plan)
+    assert [result.result for result in outcome.results] == ["created", "created"]
+    assert shop.rows() == shop.OLD_ROWS["2018-01"]
+
+
 def test_a_file_that_appears_between_commit_and_projection_is_left_alone_and_said(shop: Shop) -> None:
     shop.make()
     shop.write(shop.NEW)

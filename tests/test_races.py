@@ -12,18 +12,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 from lakehouse import Materialization, MaterializeError, StorageError, projection
 from lakehouse.disk import Disk
+from lakehouse.projection import project
+from lakehouse.publish import Published, Publisher, Staged
 from lakehouse.sources import DigestCache
-from lakehouse.staging import locked
+from lakehouse.staging import locked, open_run
 
 if TYPE_CHECKING:
     from conftest import Shop
+
+    from lakehouse.records import Provenance
 
 CREATE_CALLS, CREATE_COMMITS_AT = 38, 25  # of the first publish of a lake; before call 25 nothing is committed
 LOCKED = range(27, 38)  # the calls of its projection
@@ -281,3 +285,90 @@ def test_a_version_let_go_by_a_commit_that_is_not_yet_projected_is_not_taken_for
         assert shop.rows() == shop.NEW_ROWS["2018-01"]
         assert_whole(shop, 0)
     assert shop.commits() == 2
+
+
+@pytest.mark.invariant("I5")
+def test_a_version_let_go_and_still_in_place_is_the_lakes_own_in_the_eyes_of_the_next_run(shop: Shop) -> None:
+    """A run commits, lets the version in place go, and dies before it projects; then the source is put back."""
+    died = shop.again(keep_versions=0, grace="0s")
+    died.make()
+    died.write(shop.NEW)
+
+    def die_after_commit(name: str, path: Path) -> None:
+        if name == "replace" and path == shop.file():
+            raise KeyboardInterrupt
+
+    died.lake._on_call = die_after_commit
+    with pytest.raises(KeyboardInterrupt):
+        died.make()
+    assert shop.rows() == shop.OLD_ROWS["2018-01"]
+    assert shop.state() == ("fresh", "fresh")
+    shop.write(shop.OLD)
+    assert shop.state()[0] == "stale"
+    assert shop.make() == ["replaced"]
+    assert shop.rows() == shop.published() == shop.OLD_ROWS["2018-01"]
+    assert shop.state() == ("fresh", "fresh")
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.parametrize("is_the_same", [False, True])
+def test_a_key_that_another_run_changes_while_its_neighbours_are_settled_is_looked_at_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, is_the_same: bool
+) -> None:
+    """January is settled; another run publishes both months, and lets January's version go; then comes February."""
+    first, second = (shop.again(keep_versions=0, grace="0s") for _ in range(2))
+    first.make("2018-01..2018-02")
+    settle, settled = Publisher._settle, []
+
+    def overtake(publisher: Publisher, item: Staged, shared: Provenance, published: Published) -> Any:
+        settled.append(item.record.key)
+        if len(settled) == 2:
+            second.write(shop.NEW + "7,2018-02-05,lost\n")
+            second.make("2018-01..2018-02")
+        return settle(publisher, item, shared, published)
+
+    first.write(shop.OLD + "8,2018-02-06,gone\n" if is_the_same else shop.NEW.replace("placed", "gone"))
+    monkeypatch.setattr(Publisher, "_settle", overtake)
+    assert first.make("2018-01..2018-02") == ["unchanged", "unchanged"]
+    assert settled[:2] == ["2018-01", "2018-02"]
+    for key, rows in {"2018-01": shop.NEW_ROWS["2018-01"], "2018-02": {"placed": 1, "lost": 1}}.items():
+        assert shop.rows(key) == shop.published(key) == rows
+    assert_whole(first, 0)
+
+
+@pytest.mark.invariant("I9")
+def test_two_versions_of_one_size_and_one_second_are_told_apart(shop: Shop) -> None:
+    """Under a clock that stands still, another run projects its version between our look and our commit."""
+
+    def orders(year: int) -> str:
+        return shop.OLD.replace("completed", f"made-{year}")
+
+    first, second = shop.again(), shop.again()
+    first.write(orders(2001))
+    first.make()
+
+    def die_after_commit(name: str, path: Path) -> None:
+        if name == "replace" and path == shop.file():
+            raise KeyboardInterrupt
+
+    seen: list[str] = []
+
+    def overtake(name: str, path: Path) -> None:
+        if name == "mkdir" and path.parent.name == "staging":
+            second.write(orders(2002))
+            second.lake._on_call = die_after_commit
+            with pytest.raises(KeyboardInterrupt):
+                second.make()
+            second.write(orders(2003))
+        if name == "seal" and path.parent.parent.name == "staging" and not seen:
+            seen.append(path.name)
+            log = shop.lake.survey().log("monthly_orders")
+            with open_run(Disk(second.root), second.now, lambda _: None) as run:
+                assert project(log, run, log.read()).error is None
+            assert shop.rows() == {"made-2002": 2, "returned": 1}
+
+    first.write(orders(2004))
+    first.lake._on_call = overtake
+    assert first.make() == ["replaced"]
+    assert len({shop.root.joinpath(name).stat().st_size for name in shop.versions()}) == 1
+    assert shop.rows() == shop.published() == {"made-2003": 2, "returned": 1}

@@ -220,6 +220,20 @@ def test_a_changed_definition_makes_all_stale_and_is_named(
     assert states(project.load(SHOP)) == FRESH, "put back, it is what it was"
 
 
+@pytest.mark.invariant("I11")
+def test_another_order_of_the_declared_columns_is_another_declaration(project: Any) -> None:
+    """The files have their columns in that order."""
+    project.write("data/raw_orders.csv", ORDERS)
+    declared, turned = (
+        SHOP.replace('end="2018-04")', f'end="2018-04"), schema={{{columns}}}')
+        for columns in ('"status": pl.String, "n": pl.Int64', '"n": pl.Int64, "status": pl.String')
+    )
+    lake = project.load(declared)
+    lake.materialize("all")
+    assert states(lake) == FRESH
+    assert reasons(project.load(turned)) == {("stale", "stale: code changed: schema")}
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -432,6 +446,15 @@ def test_what_reads_a_missing_upstream_is_skipped_unless_that_is_made_first(proj
     ]
 
 
+def test_a_partition_that_the_upstream_does_not_have_is_not_made_for_what_reads_it(project: Any) -> None:
+    project.write("data/raw_orders.csv", ORDERS)
+    lake = project.load((SHOP + DOWN).replace('"2018-01", end="2018-04"', '"2018-01", end="2018-03"', 1))
+    (skipped,) = lake.materialize("2018-03", on_failure="return")
+    assert (skipped.asset, skipped.result) == ("doubled", "skipped")
+    assert (skipped.error or {})["message"] == "upstream monthly_orders has no 2018-03"
+    assert not (lake.root / "monthly_orders").exists()
+
+
 def test_what_reads_a_partition_that_failed_is_skipped_and_keeps_its_data(project: Any) -> None:
     project.write("data/raw_orders.csv", ORDERS)
     project.load(SHOP + DOWN).materialize("all")
@@ -485,6 +508,19 @@ def test_an_orphaned_upstream_makes_nothing_stale_in_whatever_order_it_is_asked(
     assert states(lake, "doubled") == FRESH
     (status,) = lake.status(assets=["shares"])
     assert status.counts == {"fresh": 2, "empty": 1}
+    assert {result for *_, result in results(lake.materialize("all", assets=["doubled", "shares"]))} == {"fresh"}
+
+
+def test_an_orphaned_upstream_whose_file_is_gone_makes_nothing_stale_that_no_run_could_make_fresh(
+    project: Any,
+) -> None:
+    project.write("data/raw_orders.csv", ORDERS)
+    project.load(SHOP + OVERALL + DOWN).materialize("all")
+    text = (SHOP + OVERALL + DOWN).replace('"2018-01", end="2018-04"', '"2018-02", end="2018-04"', 1)
+    lake = project.load(text)
+    (lake.root / "monthly_orders/partition_date=2018-01/part.parquet").unlink()
+    assert states(lake, "doubled") == FRESH
+    assert lake.status(assets=["shares"])[0].counts == {"fresh": 2, "empty": 1}
     assert {result for *_, result in results(lake.materialize("all", assets=["doubled", "shares"]))} == {"fresh"}
 
 

@@ -143,8 +143,9 @@ def run(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return usage(error, given)
     except BrokenPipeError:
-        # Python must not try to flush, at its end, what nobody wants.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from lakehouse.cli.output import discard
+
+        discard(sys.stdout)
         return 0
     except BaseException as error:  # noqa: BLE001  the last place: each kind is told apart, and none is dropped
         return ended_by(error, given)

@@ -5,6 +5,7 @@ Knows errors, interrupts and bugs apart. Knows nothing of lakes.
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import click
 
 from lakehouse.cli.output import Screen, emit
-from lakehouse.errors import LakeError, RequestError
+from lakehouse.errors import LakeError, RequestError, StorageError
 
 __all__ = ["INTERRUPTED", "STAYS", "TERMINATED", "Terminated", "ended_by", "print_error", "usage"]
 
@@ -56,6 +57,11 @@ def ended_by(error: BaseException, args: Sequence[str]) -> int:
             return error.code if isinstance(error.code, int) else 1
         case LakeError():
             return _end(error, args)
+        case OSError(filename=None, errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO):
+            # What the lake writes has names: it is the output that cannot be written, so it cannot say this either.
+            full = StorageError(f"the output cannot be written: {error.strerror}", help="see to where it goes")
+            print_error(Screen.standard(), full)
+            return full.exit_code
     import traceback
 
     Screen.standard().note("".join(traceback.format_exception(error)).rstrip())

@@ -84,6 +84,7 @@ def command(
     or all. A range is a backfill is a retry is a resume: what is fresh is not made again.
     """
     from lakehouse.cli import machine, reports
+    from lakehouse.cli.output import reading_on
     from lakehouse.cli.project import load, note_key_folders
 
     screen = screen_of(color, quiet=quiet or form != "table")
@@ -119,9 +120,10 @@ def command(
     if form == "table":
         from lakehouse.cli.blame import print_failures
 
-        if not plan.steps:
-            screen.say(f"nothing to do: no partition is {' or '.join(only) or 'left'}")
-        reports.print_outcome(screen, lake, outcome, now=survey.time, seconds=seconds, preview=preview)
+        with reading_on():
+            if not plan.steps:
+                screen.say(f"nothing to do: no partition is {' or '.join(only) or 'left'}")
+            reports.print_outcome(screen, lake, outcome, now=survey.time, seconds=seconds, preview=preview)
         print_failures(screen, lake, outcome, planned=len(plan.steps), verbose=verbose)
     else:
         stream.finished(outcome, seconds, preview)

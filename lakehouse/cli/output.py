@@ -117,8 +117,23 @@ def emit(content: Mapping[str, Any], out: IO[str] | None = None) -> None:
     try:
         click.echo(json.dumps(content, ensure_ascii=False, default=str), file=out)
     except BrokenPipeError:
-        # Python must not try to flush, at its end, what nobody wants.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        discard(out)
+
+
+def discard(out: IO[str]) -> None:
+    """Let whatever goes to a stream go nowhere: Python must not try to flush, at its end, what nobody wants."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, out.fileno())
+    os.close(nowhere)
+
+
+@contextmanager
+def reading_on() -> Iterator[None]:
+    """End the block, and nothing else, where nobody reads on: the exit code still tells what came of a run."""
+    try:
+        yield
+    except BrokenPipeError:
+        discard(sys.stdout)
 
 
 def _is_unicode(stream: Any) -> bool:
