@@ -32,6 +32,7 @@ _DISK_ERRORS: Final = frozenset(
 _READING_ERRORS: Final = (
     OSError,
     pl.exceptions.ComputeError,
+    pl.exceptions.InvalidOperationError,  # a value that does not parse, as well as a cast of the function's own
     pl.exceptions.NoDataError,
     pl.exceptions.PanicException,
 )

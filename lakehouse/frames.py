@@ -100,15 +100,28 @@ class Frames(Reader):
 
     def keyed(self) -> list[str]:
         """The arguments that hold the rows of the requested keys and no others, with the partition column."""
-        uppers = [name for name in self.asset.reads if isinstance(self.graph.node(name), Asset)]
-        return [*uppers, *(name for name, _ in self.timed())]
+        timed = {name for name, _ in self.timed()}
+        return [
+            name
+            for name in self.asset.reads
+            if name in timed or isinstance(self.graph.node(name), Asset) or self._brings_keys(name)
+        ]
+
+    def _brings_keys(self, name: str) -> bool:
+        """Whether a source or view without ``time=`` has the partition column itself, as a view over an asset does."""
+        try:
+            return self.whole(name).collect_schema().get(self.asset.partitions.column) == pl.String
+        except ENGINE_ERRORS as error:
+            raise engine_error(error, name) from error
 
     def _argument(self, name: str, keys: Sequence[str]) -> pl.LazyFrame:
         node = self.graph.node(name)
         if isinstance(node, Asset):
             return published(self.root, node, self.upstream[name], keys)
         frame = self.whole(name)
-        return limit(frame, node.time, self.asset.partitions, keys, of=name) if node.time else frame
+        if node.time:
+            return limit(frame, node.time, self.asset.partitions, keys, of=name)
+        return frame.filter(pl.col(self.asset.partitions.column).is_in(keys)) if self._brings_keys(name) else frame
 
 
 def limit(frame: pl.LazyFrame, time: str, partitions: Monthly, keys: Sequence[str], *, of: str) -> pl.LazyFrame:

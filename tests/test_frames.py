@@ -424,3 +424,30 @@ print(lake.scan("monthly", "2018-06").collect().height)
     skipped = re.findall(r"reading (\d+) / (\d+) row groups", done.stderr)
     # 365 days in groups of 10: May lies in days 120-150, five groups; June in 151-180, four.
     assert [pair for pair in skipped if pair[1] == "37"] == [("4", "37"), ("4", "37")]
+
+
+def test_a_view_that_brings_the_partition_column_is_limited_to_the_requested_keys(tmp_path: Path) -> None:
+    """A view over an asset, without ``time=``: the same column is the same key, alone as in company (I12)."""
+    lake = Lake(tmp_path / "lake")
+    lake.base, lake._clock = tmp_path, lambda: datetime(2018, 6, 1, tzinfo=UTC)
+    (tmp_path / "raw.csv").write_text("id,t\n1,2018-01-05\n2,2018-02-05\n3,2018-02-06\n")
+    lake.source("raw", "raw.csv", schema={"id": pl.Int64, "t": pl.Date}, time="t")
+
+    @lake.asset(partitions=Monthly("2018-01"))
+    def base(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw
+
+    @lake.view
+    def odd(base: pl.LazyFrame) -> pl.LazyFrame:
+        return base.filter(pl.col("id") != 2)
+
+    @lake.asset(partitions=Monthly("2018-01"))
+    def counted(odd: pl.LazyFrame) -> pl.LazyFrame:
+        return odd.group_by("partition_date").agg(n=pl.len())
+
+    for key in ("2018-01", "2018-02"):
+        lake.materialize(key)
+    alone = lake.scan("counted").collect()
+    assert sorted(alone.rows()) == [(1, "2018-01"), (1, "2018-02")]
+    lake.materialize("2018-01..2018-02", force=True)
+    assert lake.scan("counted").collect().equals(alone)
