@@ -193,6 +193,9 @@ def declare_source(
             f"is {kind.upper()} and declares no schema",
             f'declare its columns, so that no type is guessed: lake.source({name!r}, …, schema={{"id": pl.Int64}})',
         )
+    for column, dtype in (schema or {}).items():
+        if not _is_polars_type(dtype):
+            raise refuse(f"declares {column!r} as {dtype!r}, which is no Polars type", "write pl.Int64, pl.String, …")
     for column in [*nullable, *([time] if time else [])]:
         if schema and column not in schema:
             raise refuse(f"declares no column {column!r}", f"its schema has {', '.join(schema)}")
@@ -245,6 +248,12 @@ def declare_asset(
             f"asset {function.__name__!r} has no partitions: {partitions!r} ({where})",
             help='say which: @lake.asset(partitions=Monthly("2018-01"))',
         )
+    for column, dtype in (schema or {}).items():
+        if not _is_polars_type(dtype):
+            raise DefinitionError(
+                f"asset {function.__name__!r} declares {column!r} as {dtype!r}, which is no Polars type ({where})",
+                help="write pl.Int64, pl.String, …",
+            )
     if schema and (doubled := set(schema) & set(partitions.columns)):
         raise DefinitionError(
             f"asset {function.__name__!r} declares {', '.join(sorted(doubled))} in its schema ({where})",
@@ -268,6 +277,12 @@ def declare_asset(
         description=(inspect.getdoc(function) or "").partition("\n")[0].replace("``", "`"),
         where=where,
     )
+
+
+def _is_polars_type(dtype: object) -> bool:
+    """Told without importing Polars, which the declaration itself does not need."""
+    kind = dtype if isinstance(dtype, type) else type(dtype)
+    return any(base.__module__.startswith("polars") and "DataType" in base.__name__ for base in kind.__mro__)
 
 
 def _where(function: Callable[..., Any]) -> CallSite:

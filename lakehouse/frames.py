@@ -108,7 +108,7 @@ class Frames(Reader):
         ]
 
     def _brings_keys(self, name: str) -> bool:
-        """Whether a source or view without ``time=`` has the partition column itself, as a view over an asset does."""
+        """Whether something without ``time=`` has the partition column itself, as a view over an asset does."""
         try:
             return self.whole(name).collect_schema().get(self.asset.partitions.column) == pl.String
         except ENGINE_ERRORS as error:

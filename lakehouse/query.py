@@ -89,6 +89,8 @@ def _asset(survey: Survey, asset: Asset) -> Table | Frame:
     if schema is None:
         return Frame(name=asset.name, load=partial(_refuse_unmade, asset))
     made = [key for key, state in fold.keys.items() if state.version is not None]
+    if outdated := fold.outdated(made):
+        return Frame(name=asset.name, load=partial(_refuse_outdated, asset, outdated))
     versions = [fold.key(key).version for key in sorted(made, key=asset.partitions.index)]
     return Table(
         name=asset.name,
@@ -105,6 +107,12 @@ def _declared(schema: Mapping[str, PolarsDataType] | None) -> Schema | None:
     from lakehouse.dtypes import from_declared
 
     return from_declared(schema)
+
+
+def _refuse_outdated(asset: Asset, keys: list[str]) -> NoReturn:
+    from lakehouse.audit import outdated_columns
+
+    raise outdated_columns(asset.name, keys)
 
 
 def _refuse_unmade(asset: Asset) -> NoReturn:

@@ -163,6 +163,8 @@ def _files(source: Source, base: Path) -> tuple[Path, ...]:
         path = Path(os.path.normpath(base / source.path))
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
         return (path,)
     # The project's own folder may have brackets in its name, and is no pattern.
     names = glob.iglob(source.path, root_dir=base, recursive=True)  # noqa: PTH207  Path.glob takes no absolute one
@@ -277,6 +279,12 @@ def _require(
 
 def source_fault(now: SourceNow) -> SourceError | None:
     """What is wrong with a source whose reading failed, by line and value where it has lines; None: nothing found."""
+    if now.source.format == "ndjson":
+        from lakehouse import json_faults
+
+        schema = now.source.schema or {}
+        found = (json_faults.find_error(path, schema, now.shown(path)) for path in now.files)
+        return next((error for error in found if error is not None), None)
     if now.source.format != "csv":
         try:
             scan(now)

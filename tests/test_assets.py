@@ -321,3 +321,11 @@ def test_a_wrapped_function_reads_what_its_own_parameters_name(tmp_path: Path) -
 
     lake.source("orders", "orders.parquet")
     assert lake.graph.reads("clean") == ("orders",)
+
+
+def test_a_type_that_is_no_polars_type_is_refused_where_it_is_declared() -> None:
+    lake = Lake("lake")
+    with pytest.raises(DefinitionError, match="declares 'v' as 'int', which is no Polars type"):
+        lake.source("raw", "raw.csv", schema={"v": "int"})  # type: ignore[dict-item]
+    with pytest.raises(DefinitionError, match="declares 'v' as <class 'int'>, which is no Polars type"):
+        lake.source("raw", "raw.csv", schema={"v": int})  # type: ignore[dict-item]

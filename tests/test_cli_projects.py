@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,20 @@ def test_classes_of_a_lakefile_find_their_module(cli: Any) -> None:
     head += "@dataclass(slots=True)\nclass Rate:\n    kind: ClassVar[str] = 'rate'\n    value: int = 1\n\n\n"
     cli.write(head + (cli.folder / "lakefile.py").read_text())
     assert cli("status", "2018-02").code == 0
+
+
+def test_an_edit_that_keeps_size_and_time_of_a_helper_module_is_seen(cli: Any) -> None:
+    """Python would run its byte code of before: it tells files by size and whole seconds."""
+    text = (cli.folder / "lakefile.py").read_text()
+    cli.write(
+        text.replace("pl.len().cast(pl.Int64)", "pl.len().cast(pl.Int64) * RATE").replace(
+            "import polars as pl", "import polars as pl\nfrom rates_of_this_test import RATE"
+        )
+    )
+    for rate, expected in ((1, "created"), (9, "replaced")):
+        helper = cli.folder / "rates_of_this_test.py"
+        helper.write_text(f"RATE = {rate}\n")
+        os.utime(helper, (1e9, 1e9))
+        sys.modules.pop("rates_of_this_test", None)
+        assert expected in cli("materialize", "2018-02").out
+    assert not list(cli.folder.glob("__pycache__/rates*"))

@@ -661,3 +661,16 @@ def test_the_files_read_the_same_by_three_engines(shop: Shop) -> None:
     assert dict(by_polars.collect().iter_rows()) == counts
     assert dict(zip(arrow["partition_date"], arrow["order_num_sum"], strict=True)) == counts
     assert dict(by_duckdb) == counts
+
+
+def test_a_file_damaged_behind_its_size_and_time_is_not_called_unchanged(shop: Shop) -> None:
+    """Made again with force it is replaced, whole, although the rows are the same."""
+    shop.make()
+    status = shop.file().stat()
+    whole = shop.file().read_bytes()
+    shop.file().chmod(0o644)
+    shop.file().write_bytes(whole[:20] + b"oops" + whole[24:])
+    os.utime(shop.file(), ns=(status.st_mtime_ns, status.st_mtime_ns))
+    assert shop.make(force=True) == ["replaced"]
+    assert shop.file().read_bytes() == whole
+    assert shop.make(force=True) == ["unchanged"]

@@ -276,3 +276,11 @@ def test_a_query_can_be_stopped_from_another_thread(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             list(result.rows())
         timer.join()
+
+
+@pytest.mark.parametrize("name", ["lakefile.py", "data/raw_orders.csv", "data/lake/x.csv"])
+def test_the_rows_of_a_query_replace_nothing_that_the_lake_is_made_of(cli: Any, name: str) -> None:
+    before = {path: path.read_bytes() for path in cli.folder.rglob("*") if path.is_file()}
+    done = cli("query", "select 1 as one", "-o", str(cli.folder / name), "--format", "csv")
+    assert (done.code, "error[output-refused]" in done.err) == (2, True)
+    assert {path: path.read_bytes() for path in cli.folder.rglob("*") if path.is_file()} == before

@@ -103,7 +103,7 @@ def test_the_declaration_shown_makes_the_same_lake(shop: Path) -> None:
 def test_the_cron_line_runs_and_then_has_nothing_to_do(shop: Path) -> None:
     """The recipe for cron makes what is missing, and exits with 0 when nothing is."""
     (line,) = blocks("cron")
-    command = line.split(maxsplit=5)[5].replace("cd shop", "cd nightly")
+    command = line.split(maxsplit=5)[5].replace("/srv/venv/bin/lake", "lake").replace("/srv/shop", "nightly")
     assert run("rm -rf nightly && lake init nightly", shop).returncode == 0
     first, again = run(command, shop), run(command, shop)
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr

@@ -601,3 +601,28 @@ def test_a_file_that_joins_a_glob_makes_what_reads_it_stale(tmp_path: Path) -> N
     assert lake.status("2018-01")[0].partitions[0].status == "stale"
     lake.materialize("2018-01")
     assert sorted(lake.scan("of_other").collect()["id"]) == [1, 2]
+
+
+def test_a_pipe_is_no_source_and_is_not_waited_for(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / "data/raw_orders.csv")
+    with pytest.raises(SourceError, match=r"data/raw_orders\.csv cannot be read: it is no regular file"):
+        lake.materialize("2018-01")
+
+
+def test_malformed_ndjson_is_told_by_line(tmp_path: Path) -> None:
+    lake = Lake("lake")
+    lake.base, lake._clock = tmp_path, lambda: datetime(2019, 6, 1, tzinfo=UTC)
+    text = '{"id": 1, "t": "2018-01-05"}\n{"id": 2, "t":\n[3]\n{"id": "x", "t": null}\n{"id": 1, "id": 2}\n'
+    write(tmp_path / "data/raw.ndjson", text)
+    typed(lake, "data/raw.ndjson", schema={"id": pl.Int64, "t": pl.Date})
+    (result,) = lake.materialize("2018-01", on_failure="return")
+    error = result.error or {}
+    assert (error["code"], error["exit_code"]) == ("source-malformed", 5)
+    assert error["message"] == "data/raw.ndjson: 4 bad values, nothing written"
+    assert error["details"] == [
+        'line 2   {"id": 2, "t":  is no JSON: expecting value',
+        "line 3   [3]  is no JSON object",
+        'line 4   id  "x"  expected Int64',
+        "line 5   id  is there 2 times",
+    ]

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -143,9 +143,27 @@ class _Uncached(SourceFileLoader):
         raise OSError(path)
 
 
+def _read_anew(folder: Path) -> None:
+    """Have modules below a folder imported from their source, for the same reason; installed ones are left alone."""
+    loaders = (ExtensionFileLoader, EXTENSION_SUFFIXES), (_Uncached, SOURCE_SUFFIXES)
+    make = FileFinder.path_hook(*loaders)
+    package = Path(__file__).parent.parent
+
+    def hook(path: str) -> Any:
+        place = Path(path or ".").resolve()
+        if not place.is_relative_to(folder) or place.is_relative_to(package) or "site-packages" in place.parts:
+            raise ImportError(path)
+        return make(path)
+
+    sys.path_hooks.insert(0, hook)
+    for known in [path for path in sys.path_importer_cache if Path(path or ".").resolve().is_relative_to(folder)]:
+        del sys.path_importer_cache[known]
+
+
 def _import(project: Project) -> ModuleType:
     if str(project.folder) not in sys.path:
         sys.path.insert(0, str(project.folder))
+    _read_anew(project.folder)
     if not project.module.endswith(".py"):
         with _told(project), aside():
             return importlib.import_module(project.module)

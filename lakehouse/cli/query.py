@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import secrets
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Final, Literal
 
 import click
 
+from lakehouse.assets import Source
 from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.cli.output import Screen, aside
@@ -90,10 +92,8 @@ def _run(screen: Screen, lake: Lake, sql: str, form: Format, output: str | None)
     from lakehouse.cli.rows import WRITERS
     from lakehouse.query import query
 
-    if output is not None and Path(output).resolve().is_relative_to(lake.root.resolve()):
-        raise RequestError(
-            f"{output} lies in the lake, where only partitions are", code="output-refused", help="choose another -o"
-        )
+    if output is not None:
+        _require_elsewhere(lake, Path(output).resolve(), output)
     stdout, interrupts = sys.stdout, Interrupts(screen, is_at_once=True)
     with (
         interrupts.taken(),
@@ -105,6 +105,29 @@ def _run(screen: Screen, lake: Lake, sql: str, form: Format, output: str | None)
         if form != "table" and hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8")  # whatever the locale: that is how these formats are read
         WRITERS[form](screen, result, stream)
+
+
+def _require_elsewhere(lake: Lake, target: Path, output: str) -> None:
+    """Nothing, if writing there destroys neither the lake nor what it is made of.
+
+    Raises:
+        RequestError: it would.
+    """
+    sources = {
+        (lake.base / name).resolve()
+        for node in lake.graph.nodes.values()
+        if isinstance(node, Source)
+        for name in glob.iglob(node.path, root_dir=lake.base, recursive=True)  # noqa: PTH207  as sources are read
+    }
+    what = ""
+    if target.is_relative_to(lake.root.resolve()):
+        what = "lies in the lake, where only partitions are"
+    elif target.suffix == ".py":
+        what = "is Python code, and may be a definition"
+    elif target in sources:
+        what = "is a source of the lake"
+    if what:
+        raise RequestError(f"{output} {what}", code="output-refused", help="choose another -o")
 
 
 @contextmanager
