@@ -10,6 +10,7 @@ import glob
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -161,9 +162,10 @@ def _cannot(error: OSError) -> str:
 def _files(source: Source, base: Path) -> tuple[Path, ...]:
     if not source.is_glob:
         path = Path(os.path.normpath(base / source.path))
-        if path.is_dir():
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if path.exists() and not path.is_file():  # a pipe would be waited for
+        if not stat.S_ISREG(mode):  # a pipe would be waited for
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
         return (path,)
     # The project's own folder may have brackets in its name, and is no pattern.

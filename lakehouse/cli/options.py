@@ -24,9 +24,7 @@ def common(*formats: Format) -> Callable[[_F], _F]:
     def add(function: _F) -> _F:
         options = [
             click.option("-C", "folder", metavar="DIR", help="Work on the project in DIR."),
-            click.option(
-                "-q", "--quiet", is_flag=True, help="No progress; nothing at all, if there is nothing to do."
-            ),
+            click.option("-q", "--quiet", is_flag=True, help="No progress; nothing if nothing is to do."),
             click.option("-v", "--verbose", is_flag=True, help="Whole tracebacks."),
             click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours."),
         ]
