@@ -289,6 +289,10 @@ def _where(function: Callable[..., Any]) -> CallSite:
     code = getattr(inspect.unwrap(function), "__code__", None)  # a wrapper's own line is in somebody's library
     if code is None:
         raise DefinitionError(f"{function!r} is not a function ({caller()})")
+    if inspect.iscoroutinefunction(function):
+        raise DefinitionError(
+            f"{function.__name__!r} is async ({caller()})", help="declare it with def: it is called once"
+        )
     return CallSite(code.co_filename, code.co_firstlineno)
 
 

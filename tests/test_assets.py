@@ -329,3 +329,10 @@ def test_a_type_that_is_no_polars_type_is_refused_where_it_is_declared() -> None
         lake.source("raw", "raw.csv", schema={"v": "int"})  # type: ignore[dict-item]
     with pytest.raises(DefinitionError, match="declares 'v' as <class 'int'>, which is no Polars type"):
         lake.source("raw", "raw.csv", schema={"v": int})  # type: ignore[dict-item]
+
+
+def test_a_coroutine_is_refused_where_it_is_declared() -> None:
+    async def orders() -> None: ...
+
+    with pytest.raises(DefinitionError, match="'orders' is async"):
+        Lake("lake").view(orders)

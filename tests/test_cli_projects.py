@@ -164,13 +164,13 @@ def test_an_edit_that_keeps_size_and_time_of_a_helper_module_is_seen(cli: Any) -
     text = (cli.folder / "lakefile.py").read_text()
     cli.write(
         text.replace("pl.len().cast(pl.Int64)", "pl.len().cast(pl.Int64) * RATE").replace(
-            "import polars as pl", "import polars as pl\nfrom rates_of_this_test import RATE"
+            "import polars as pl", "import polars as pl\nfrom demo_rates import RATE"
         )
     )
     for rate, expected in ((1, "created"), (9, "replaced")):
-        helper = cli.folder / "rates_of_this_test.py"
+        helper = cli.folder / "demo_rates.py"
         helper.write_text(f"RATE = {rate}\n")
         os.utime(helper, (1e9, 1e9))
-        sys.modules.pop("rates_of_this_test", None)
+        sys.modules.pop("demo_rates", None)
         assert expected in cli("materialize", "2018-02").out
-    assert not list(cli.folder.glob("__pycache__/rates*"))
+    assert not list(cli.folder.glob("__pycache__/demo_rates*"))
