@@ -14,8 +14,13 @@ from typing import Any, ClassVar
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lakehouse import Lake, Monthly
+
+# A machine that is busy with something else breaks no law.
+settings.register_profile("lakehouse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lakehouse")
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 Rows = dict[str, int]

@@ -270,7 +270,7 @@ def test_a_dumb_terminal_gets_a_line_a_partition(monkeypatch: pytest.MonkeyPatch
 
 def waiting(until: Any) -> None:
     """Give the thread that hears of signals the time that it needs."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not until() and time.monotonic() < deadline:
         time.sleep(0.001)
     assert until()
@@ -308,8 +308,9 @@ def test_sigterm_ends_it_between_partitions_with_its_own_code(cli: Any, monkeypa
 
     def run(*_: object, on_event: Any, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.05)
-        on_event(Event("started", "monthly_orders", "2018-02"))
+        for _ in range(10_000):  # until the thread that hears of signals has heard
+            on_event(Event("started", "monthly_orders", "2018-02"))
+            time.sleep(0.001)
 
     monkeypatch.setattr(Lake, "run", run)
     done = cli("materialize", "2018-02")
