@@ -150,8 +150,8 @@ class Lake:
 
     def asset(
         self,
-        *,
-        partitions: Monthly,
+        *function: Callable[..., Any],
+        partitions: Monthly | None = None,
         sort_by: str | Sequence[str] | None = ALL_COLUMNS,
         schema: Mapping[str, PolarsDataType] | None = None,
         version: str | None = None,
@@ -164,6 +164,7 @@ class Lake:
         (``partition.key``, ``.start``, ``.end``; the end is exclusive), and need not return the column.
 
         Args:
+            function: none; it is what the decorator decorates.
             partitions: which keys the asset has.
             sort_by: the columns by which each file is sorted, the others after them; by default all, left to
                 right; None keeps the order of the result, which must then be the same each time.
@@ -173,6 +174,11 @@ class Lake:
         Raises:
             DefinitionError: names the fault, and file and line.
         """
+        if function or partitions is None:
+            raise DefinitionError(
+                f"an asset is declared without its partitions ({caller()})",
+                help='say which keys it has: @lake.asset(partitions=Monthly("2018-01"))',
+            )
 
         def declare(function: _F) -> _F:
             asset = assets.declare_asset(

@@ -336,3 +336,11 @@ def test_a_coroutine_is_refused_where_it_is_declared() -> None:
 
     with pytest.raises(DefinitionError, match="'orders' is async"):
         Lake("lake").view(orders)
+
+
+def test_an_asset_without_its_partitions_is_refused_with_the_words_that_are_missing() -> None:
+    lake = Lake("lake")
+    for declare in (lambda: lake.asset(len), lake.asset):
+        with pytest.raises(DefinitionError, match=r"without its partitions \(test_assets\.py:\d+\)") as caught:
+            declare()
+        assert caught.value.help == 'say which keys it has: @lake.asset(partitions=Monthly("2018-01"))'
