@@ -114,13 +114,13 @@ class Attempt:
         return self.survey.code(self.asset).digest
 
     def _all(self) -> Iterator[Staged | Materialization]:
-        keys, began = list(self.steps), self._now()
+        keys, began, apart = list(self.steps), self._now(), ""
         try:
             together = None if self._is_taken_apart(keys) else self._together(keys)
         except _FAILURES as error:
             # Sources and definitions are at fault for every key; a batch of one has nothing to be taken apart.
             if isinstance(error, ComputeError | AuditError) and len(keys) > 1:
-                together = None
+                together, apart = None, error.message
             else:
                 yield from (self.reporter.failed(self.steps[key], error, started=began) for key in keys)
                 return
@@ -129,8 +129,13 @@ class Attempt:
             for key in keys:
                 yield self._stage(key, batch, inputs[key], began)
             return
+        has_failed = False
         for key in keys:
-            yield self._alone(key)
+            result = self._alone(key)
+            has_failed |= not isinstance(result, Staged)
+            yield result
+        if apart and not has_failed:  # else the failures say so themselves
+            self.notes.append(f"made key by key, which scans the sources once a key: together it failed: {apart}")
 
     def _is_taken_apart(self, keys: Sequence[str]) -> bool:
         """Whether the keys are made one by one from the start."""

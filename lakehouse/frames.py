@@ -70,7 +70,9 @@ class Reader:
                 arguments = {below: self.whole(below) for below in node.reads}
                 self._scans[name] = to_frame(call(node.function, arguments, name=name), name=name, spool=self.spool)
             else:
-                self._scans[name] = published(self.root, node, self.upstream[name], list(self.upstream[name].keys))
+                # In the order of the keys, not in that in which they were first made.
+                keys = sorted(self.upstream[name].keys, key=node.partitions.index)
+                self._scans[name] = published(self.root, node, self.upstream[name], keys)
         return self._scans[name]
 
 

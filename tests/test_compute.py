@@ -533,7 +533,7 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from /proc")
 def test_results_that_go_through_files_need_less_memory(tmp_path: Path) -> None:
     """Five million rows of six months, as they are; the two months that are made alone to compare included."""
     number = pl.int_range(5_000_000, eager=True)
@@ -545,3 +545,19 @@ def test_results_that_go_through_files_need_less_memory(tmp_path: Path) -> None:
         peaks_kib.append(int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
         shutil.rmtree(tmp_path / f"lake-{in_memory_bytes}")
     assert peaks_kib[1] < 0.75 * peaks_kib[0]
+
+
+def test_a_batch_that_fails_only_as_a_whole_is_said_to_be_made_key_by_key(lake: Lake) -> None:
+    """Each month comes out alone, so no failure tells why there were so many scans; a note does."""
+
+    def one_at_a_time(raw: pl.LazyFrame) -> pl.LazyFrame:
+        if raw.select(pl.col("partition_date").n_unique()).collect().item() > 1:
+            raise RuntimeError("one at a time, please")
+        return raw
+
+    lake.asset(partitions=Monthly("2018-01"))(one_at_a_time)
+    outcome = make(lake, "2018-01..2018-02")
+    assert results(outcome) == {"2018-01": "created", "2018-02": "created"}
+    (note,) = outcome.notes["one_at_a_time"]
+    assert note.startswith("made key by key, which scans the sources once a key: together it failed")
+    assert "one at a time, please" in note
