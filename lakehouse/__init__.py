@@ -21,35 +21,62 @@ if TYPE_CHECKING:
         StorageError,
     )
     from lakehouse.lake import Lake, MaterializeError
-    from lakehouse.partitions import Monthly, Partition, Window
+    from lakehouse.mapping import All, Keys, Latest, Periods
+    from lakehouse.partitions import (
+        Categories,
+        Daily,
+        Dynamic,
+        Hourly,
+        Monthly,
+        Partition,
+        Quarterly,
+        Weekly,
+        Window,
+        Yearly,
+    )
     from lakehouse.records import Input, Materialization, Version
     from lakehouse.status import AssetStatus, PartitionStatus
 
 __all__ = [
+    "All",
     "AssetStatus",
     "AssetUnknownError",
     "AuditError",
+    "Categories",
     "ComputeError",
+    "Daily",
     "DefinitionError",
+    "Dynamic",
+    "Hourly",
     "Input",
+    "Keys",
     "Lake",
     "LakeError",
+    "Latest",
     "Materialization",
     "MaterializeError",
     "Monthly",
     "Partition",
     "PartitionKeyError",
     "PartitionStatus",
+    "Periods",
+    "Quarterly",
     "RequestError",
     "SourceError",
     "StorageError",
     "Version",
+    "Weekly",
     "Window",
+    "Yearly",
 ]
 
 _HOMES = {
     "lakehouse.lake": ("Lake", "MaterializeError"),
-    "lakehouse.partitions": ("Monthly", "Partition", "Window"),
+    "lakehouse.mapping": ("All", "Keys", "Latest", "Periods"),
+    "lakehouse.partitions": (
+        *("Categories", "Dynamic", "Hourly", "Daily", "Weekly", "Monthly", "Quarterly", "Yearly"),
+        *("Partition", "Window"),
+    ),
     "lakehouse.records": ("Input", "Materialization", "Version"),
     "lakehouse.status": ("AssetStatus", "PartitionStatus"),
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from lakehouse.assets import Asset, Source
 from lakehouse.graph import Graph
+from lakehouse.sqltext import normalized
 from lakehouse.versions import code_version, digest_of, value_digest
 
 __all__ = ["Code", "code_of"]
@@ -51,8 +52,12 @@ def _written(asset: Asset, graph: Graph, opaque: Mapping[int, str]) -> Iterator[
     if asset.version is not None:
         yield "version", value_digest(asset.version)
         return
-    for function in (asset.function, *(view.function for view in graph.views(asset.name))):
-        yield from code_version(function, opaque=opaque).parts
+    if asset.query is not None:
+        yield asset.name, value_digest(normalized(asset.query))
+    sources = (node.function for node in graph.inputs(asset.name) if isinstance(node, Source))
+    for function in (asset.function, *(view.function for view in graph.views(asset.name)), *sources):
+        if function is not None:
+            yield from code_version(function, opaque=opaque).parts
 
 
 def _declared(asset: Asset, graph: Graph) -> Iterator[tuple[str, str]]:
@@ -61,6 +66,12 @@ def _declared(asset: Asset, graph: Graph) -> Iterator[tuple[str, str]]:
     for node in graph.inputs(asset.name):
         if isinstance(node, Source):
             yield f"source {node.name}", digest_of(node.declaration())
+    for name in asset.reads:
+        node = graph.node(name)
+        if isinstance(node, Asset) and node.time is not None:
+            yield f"{name}(time=)", value_digest(node.time)
+        if (rule := asset.rules.get(name)) is not None:
+            yield f"upstream {name}", value_digest(str(rule))
     yield "partitions", digest_of(asset.partitions.describe())
     yield "sort_by", value_digest(asset.sort_by)
     # Numbered, for the files have the columns in the declared order.

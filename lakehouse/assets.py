@@ -5,79 +5,43 @@ Knows what a well-formed declaration is, and where in the lakefile it stands. Re
 
 from __future__ import annotations
 
-import glob
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePath
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lakehouse import layout
-from lakehouse.callsite import CallSite, caller
+from lakehouse.callsite import CallSite
 from lakehouse.errors import DefinitionError
-from lakehouse.partitions import Monthly
+from lakehouse.mapping import All, Keys, Latest, Periods, Rule
+from lakehouse.partitions import Partitions, Unpartitioned
+from lakehouse.sourcedecls import Source, Track, declare_function_source, declare_source, is_polars_type, where_of
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType
 
-__all__ = ["ALL_COLUMNS", "Asset", "Definitions", "Format", "Node", "SortBy", "Source", "Track", "View"]
+__all__ = [
+    "ALL_COLUMNS",
+    "PARTITION",
+    "Asset",
+    "AssetOptions",
+    "Definitions",
+    "Node",
+    "SortBy",
+    "Source",
+    "Track",
+    "View",
+    "declare_asset",
+    "declare_function_source",
+    "declare_query",
+    "declare_source",
+    "declare_view",
+]
 
-Format = Literal["csv", "parquet", "ndjson", "ipc"]
-Track = Literal["content", "stat"]
 SortBy = tuple[str, ...] | Literal["all columns"] | None
 ALL_COLUMNS: Final = "all columns"
 
-_FORMATS: Final[Mapping[str, Format]] = {
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".arrow": "ipc",
-    ".ipc": "ipc",
-    ".feather": "ipc",
-}
-_SELF_DESCRIBED: Final = ("parquet", "ipc")
 PARTITION: Final = "partition"  # the parameter by which a function asks to be called once a key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Data that the lake reads and did not make.
-
-    Attributes:
-        name: under which functions ask for it.
-        path: a file or a glob, relative to the project's folder.
-        format: by the path's suffix.
-        schema: the columns that are read, with their types; None: all that the files themselves declare.
-        time: the column that decides which time partition a row belongs to; None: it has no partitions.
-        nullable: columns that may hold nulls; the other declared ones hold none.
-        track: how a change is noticed: by the bytes, or by size and modification time.
-        where: the line that declares it.
-    """
-
-    name: str
-    path: str
-    format: Format
-    schema: Mapping[str, PolarsDataType] | None
-    time: str | None
-    nullable: tuple[str, ...]
-    track: Track
-    where: CallSite
-
-    @property
-    def is_glob(self) -> bool:
-        """Whether the path names files by a pattern."""
-        return glob.has_magic(self.path)
-
-    def declaration(self) -> dict[str, str]:
-        """What the declaration says of the data, as text: it is part of the code version of what reads it."""
-        return {
-            "path": self.path,
-            "schema": repr([(name, str(dtype)) for name, dtype in (self.schema or {}).items()]),
-            "time": str(self.time),
-            "nullable": repr(sorted(self.nullable)),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +70,13 @@ class Asset:
     Attributes:
         name: the function's.
         function: takes one LazyFrame for each of `reads`, returns the rows of all requested partitions at once;
-            or, where it has a parameter named ``partition``, those of one.
-        reads: the names of its parameters, without ``partition``.
+            or, where it has a parameter named ``partition``, those of one. None for a query.
+        query: the SQL text, in place of a function; None for a function.
+        reads: the names of its parameters, without ``partition``; of a query, told by the `Graph`.
         is_per_key: whether it is called once a key.
-        partitions: which keys it has.
+        partitions: which keys it has; of those kept in the lake or found in the data, only the column.
+        rules: what overrides the usual rule from a key to the upstream keys that it reads, by name.
+        time: the column of its rows by which they are cut to the windows of what reads it; None: they are not cut.
         sort_by: in which order rows are written; None: the order of the result.
         schema: the declared contract; None: learned at the first materialization.
         version: replaces the code version; None: told from the code.
@@ -118,10 +85,13 @@ class Asset:
     """
 
     name: str
-    function: Callable[..., Any]
+    function: Callable[..., Any] | None
+    query: str | None = None
     reads: tuple[str, ...]
     is_per_key: bool
-    partitions: Monthly
+    partitions: Partitions
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    time: str | None = None
     sort_by: SortBy
     schema: Mapping[str, PolarsDataType] | None
     version: str | None
@@ -163,63 +133,13 @@ class Definitions:
         return {name: node for name, node in self.nodes.items() if isinstance(node, Asset)}
 
 
-def declare_source(
-    name: str,
-    path: str | PurePath,
-    *,
-    schema: Mapping[str, PolarsDataType] | None,
-    time: str | None,
-    nullable: Sequence[str],
-    track: Track,
-) -> Source:
-    """A source, if it is well-formed.
-
-    Raises:
-        DefinitionError: names the fault, the fix, and file and line.
-    """
-    where, text = caller(), str(path)
-    nullable = (nullable,) if isinstance(nullable, str) else tuple(nullable)
-
-    def refuse(what: str, cure: str) -> DefinitionError:
-        return DefinitionError(f"source {name!r} {what} ({where})", help=cure)
-
-    if "://" in text:
-        raise refuse(f"is a URL, {text}", "download it first, and name the file")
-    kind = _FORMATS.get(PurePath(text).suffix.lower())
-    if kind is None:
-        raise refuse(f"has no known suffix: {text}", f"the formats go by suffix: {', '.join(_FORMATS)}")
-    if not schema and kind not in _SELF_DESCRIBED:
-        raise refuse(
-            f"is {kind.upper()} and declares no schema",
-            f'declare its columns, so that no type is guessed: lake.source({name!r}, …, schema={{"id": pl.Int64}})',
-        )
-    for column, dtype in (schema or {}).items():
-        if not _is_polars_type(dtype):
-            raise refuse(f"declares {column!r} as {dtype!r}, which is no Polars type", "write pl.Int64, pl.String, …")
-    for column in [*nullable, *([time] if time else [])]:
-        if schema and column not in schema:
-            raise refuse(f"declares no column {column!r}", f"its schema has {', '.join(schema)}")
-    if track not in ("content", "stat"):
-        raise refuse(f"is tracked by {track!r}", 'track is "content" (the bytes) or "stat" (size and time)')
-    return Source(
-        name=name,
-        path=text,
-        format=kind,
-        schema=dict(schema) if schema else None,
-        time=time,
-        nullable=nullable,
-        track=track,
-        where=where,
-    )
-
-
 def declare_view(function: Callable[..., Any], *, time: str | None) -> View:
     """A view, if its function is one that can be called.
 
     Raises:
         DefinitionError: names the fault, and file and line.
     """
-    where = _where(function)
+    where = where_of(function)
     reads, per_key = _reads(function, where)
     if per_key:
         raise DefinitionError(
@@ -229,71 +149,109 @@ def declare_view(function: Callable[..., Any], *, time: str | None) -> View:
     return View(name=function.__name__, function=function, reads=reads, time=time, where=where)
 
 
-def declare_asset(
-    function: Callable[..., Any],
-    *,
-    partitions: Monthly,
-    sort_by: str | Sequence[str] | None,
-    schema: Mapping[str, PolarsDataType] | None,
-    version: str | None,
-) -> Asset:
-    """An asset, if it is well-formed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetOptions:
+    """What a person says of an asset beside what computes it, as given."""
+
+    partitions: Partitions | None = None
+    sort_by: str | Sequence[str] | None = ALL_COLUMNS
+    schema: Mapping[str, PolarsDataType] | None = None
+    version: str | None = None
+    upstream: Mapping[str, Rule] | None = None
+    time: str | None = None
+
+
+def declare_asset(function: Callable[..., Any], options: AssetOptions) -> Asset:
+    """An asset made by a function, if it is well-formed.
 
     Raises:
         DefinitionError: names the fault, and file and line.
     """
-    where = _where(function)
-    if not isinstance(partitions, Monthly):
-        raise DefinitionError(
-            f"asset {function.__name__!r} has no partitions: {partitions!r} ({where})",
-            help='say which: @lake.asset(partitions=Monthly("2018-01"))',
-        )
-    for column, dtype in (schema or {}).items():
-        if not _is_polars_type(dtype):
-            raise DefinitionError(
-                f"asset {function.__name__!r} declares {column!r} as {dtype!r}, which is no Polars type ({where})",
-                help="write pl.Int64, pl.String, …",
-            )
-    if schema and (doubled := set(schema) & set(partitions.columns)):
-        raise DefinitionError(
-            f"asset {function.__name__!r} declares {', '.join(sorted(doubled))} in its schema ({where})",
-            help="the partition column lives in the folder's name, not in the file: leave it out",
-        )
+    where = where_of(function)
     reads, per_key = _reads(function, where)
-    order: SortBy
-    if sort_by is None or sort_by == ALL_COLUMNS:
-        order = ALL_COLUMNS if sort_by else None
-    else:
-        order = (sort_by,) if isinstance(sort_by, str) else tuple(sort_by)
-    return Asset(
+    description = (inspect.getdoc(function) or "").partition("\n")[0].replace("``", "`")
+    bare = Asset(
         name=function.__name__,
         function=function,
         reads=reads,
         is_per_key=per_key,
-        partitions=partitions,
-        sort_by=order,
-        schema=dict(schema) if schema else None,
-        version=version,
-        description=(inspect.getdoc(function) or "").partition("\n")[0].replace("``", "`"),
+        partitions=Unpartitioned(),
+        sort_by=ALL_COLUMNS,
+        schema=None,
+        version=None,
+        description=description,
         where=where,
     )
-
-
-def _is_polars_type(dtype: object) -> bool:
-    """Told without importing Polars, which the declaration itself does not need."""
-    kind = dtype if isinstance(dtype, type) else type(dtype)
-    return any(base.__module__.startswith("polars") and "DataType" in base.__name__ for base in kind.__mro__)
-
-
-def _where(function: Callable[..., Any]) -> CallSite:
-    code = getattr(inspect.unwrap(function), "__code__", None)  # a wrapper's own line is in somebody's library
-    if code is None:
-        raise DefinitionError(f"{function!r} is not a function ({caller()})")
-    if inspect.iscoroutinefunction(function):
+    found = _with_options(bare, options)
+    if unread := [name for name in found.rules if name not in reads]:
         raise DefinitionError(
-            f"{function.__name__!r} is async ({caller()})", help="declare it with def: it is called once"
+            f"asset {found.name!r} has a rule for {unread[0]!r}, which it does not read ({where})",
+            help=f"upstream= names what the function reads: {', '.join(reads)}",
         )
-    return CallSite(code.co_filename, code.co_firstlineno)
+    return found
+
+
+def declare_query(name: str, query: str, description: str, where: CallSite, options: AssetOptions) -> Asset:
+    """An asset made by a query, if it is well-formed; what it reads is told once everything is declared.
+
+    Raises:
+        DefinitionError: names the fault, and file and line.
+    """
+    bare = Asset(
+        name=name,
+        function=None,
+        query=query,
+        reads=(),
+        is_per_key=False,
+        partitions=Unpartitioned(),
+        sort_by=ALL_COLUMNS,
+        schema=None,
+        version=None,
+        description=description,
+        where=where,
+    )
+    return _with_options(bare, options)
+
+
+def _with_options(asset: Asset, options: AssetOptions) -> Asset:
+    name, where = asset.name, asset.where
+    partitions = Unpartitioned() if options.partitions is None else options.partitions
+    if not isinstance(partitions, Partitions):
+        raise DefinitionError(
+            f"asset {name!r} has no partitions: {partitions!r} ({where})",
+            help='say which: @lake.asset(partitions=Monthly("2018-01"))',
+        )
+    for column, dtype in (options.schema or {}).items():
+        if not is_polars_type(dtype):
+            raise DefinitionError(
+                f"asset {name!r} declares {column!r} as {dtype!r}, which is no Polars type ({where})",
+                help="write pl.Int64, pl.String, …",
+            )
+    if options.schema and (doubled := set(options.schema) & set(partitions.columns)):
+        raise DefinitionError(
+            f"asset {name!r} declares {', '.join(sorted(doubled))} in its schema ({where})",
+            help="the partition column lives in the folder's name, not in the file: leave it out",
+        )
+    for upstream, rule in (options.upstream or {}).items():
+        if not isinstance(rule, Periods | All | Latest | Keys):
+            raise DefinitionError(
+                f"asset {name!r} reads {upstream!r} by {rule!r}, which is no rule ({where})",
+                help="a rule is Periods(-2, 0), All(), Latest() or Keys([...])",
+            )
+    order: SortBy
+    if options.sort_by is None or options.sort_by == ALL_COLUMNS:
+        order = ALL_COLUMNS if options.sort_by else None
+    else:
+        order = (options.sort_by,) if isinstance(options.sort_by, str) else tuple(options.sort_by)
+    return replace(
+        asset,
+        partitions=partitions,
+        rules=dict(options.upstream or {}),
+        time=options.time,
+        sort_by=order,
+        schema=dict(options.schema) if options.schema else None,
+        version=options.version,
+    )
 
 
 def _reads(function: Callable[..., Any], where: CallSite) -> tuple[tuple[str, ...], bool]:

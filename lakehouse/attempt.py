@@ -139,7 +139,7 @@ class Attempt:
 
     def _is_taken_apart(self, keys: Sequence[str]) -> bool:
         """Whether the keys are made one by one from the start."""
-        if self.asset.is_per_key:
+        if self.asset.is_per_key or (len(keys) > 1 and self._work(keys).frames.is_shared_row(keys)):
             return True
         kept = self._verdicts.get("separable", self._code)
         if len(keys) > 1 and kept not in (None, True):
@@ -148,7 +148,8 @@ class Attempt:
         return False
 
     def _note_not_separable(self, key: str) -> None:
-        self.notes.append(_NOT_SEPARABLE.format(key=key, column=f'"{self.asset.partitions.columns[0]}"'))
+        columns = ", ".join(f'"{column}"' for column in self.asset.partitions.columns)
+        self.notes.append(_NOT_SEPARABLE.format(key=key, column=columns))
 
     def _together(self, keys: Sequence[str]) -> tuple[Batch, Inputs] | None:
         """The whole batch in one pass; None where the function does not give each partition its own rows."""
@@ -181,41 +182,44 @@ class Attempt:
         Sources are looked at before and after. Where one changed meanwhile it is computed once more; where it
         changed again, its version is recorded as unknown, which never counts as unchanged.
         """
-        names = [node.name for node in self.survey.graph.inputs(self.asset.name) if isinstance(node, Source)]
+        nodes = [node for node in self.survey.graph.inputs(self.asset.name) if isinstance(node, Source)]
         for _ in range(2):
-            before = {name: self.survey.source(name) for name in names}
-            batch = compute(self._work())
-            after = {name: self.survey.source(name, again=True) for name in names}
+            read = {node.name: self.survey.source_for(self.asset, node, keys) for node in nodes}
+            for now in read.values():
+                now.fingerprint()  # takes the times of the files; what was digested before them would not tell
+            work = self._work(keys)
+            batch = compute(work)
             # A file may change and change back: its times tell what its digest does not.
-            changed = {name for name in names if after[name] != before[name]}
+            changed = [name for name, now in read.items() if not now.is_as_it_was]
+            for name in changed:
+                self.survey.source(name, again=True)
             if not changed:
+                for name, table in work.tables.items():
+                    self.survey.take_rows(self.asset, name, work.rows_to_ask[name], table)
                 break
         unknown = dict.fromkeys(changed, Input(kind="source", version=None))
-        return batch, {key: {**self.survey.inputs(self.asset, key), **unknown} for key in keys}
+        inputs = self.survey.inputs
+        return batch, {key: {**inputs.of(self.asset, key, described=True), **unknown} for key in keys}
 
-    def _work(self) -> Work:
+    def _work(self, keys: Sequence[str]) -> Work:
         from lakehouse.compute import IN_MEMORY_BYTES, Work
-        from lakehouse.frames import Frames
+        from lakehouse.measure import frames_of
 
-        nodes = self.survey.graph.inputs(self.asset.name)
-        frames = Frames(
-            graph=self.survey.graph,
-            asset=self.asset,
-            sources={node.name: self.survey.source(node.name) for node in nodes if isinstance(node, Source)},
-            upstream={node.name: self.survey.fold(node.name) for node in nodes if isinstance(node, Asset)},
-            root=self.survey.disk.root,
-            spool=lambda: self.run.spare("spool"),
-        )
+        def spool() -> Path:
+            return self.run.spare("spool")
+
         return Work(
             asset=self.asset,
-            frames=frames,
+            partitions=self.survey.partitions(self.asset),
+            frames=frames_of(self.survey, self.asset, keys, spool),
             # What was staged first is the contract of the rest: one commit has one.
             contract=self.schema or self.survey.fold(self.asset.name).schema,
             may_change=self.may_change and self.schema is None,
             verdicts=self._verdicts,
             code=self._code,
             on_facts=self._take_facts,
-            spool=lambda: self.run.spare("spool"),
+            spool=spool,
+            rows_to_ask=self.survey.rows_to_ask(self.asset),
             in_memory_bytes=IN_MEMORY_BYTES if self.in_memory_bytes is None else self.in_memory_bytes,
         )
 

@@ -105,10 +105,10 @@ def require_keys(asset: Asset, found: Collection[str | None], requested: Collect
     Raises:
         AuditError: rows have no key, or that of another partition.
     """
-    column = asset.partitions.columns[0]
+    column = " and ".join(asset.partitions.columns)
     if None in found:
         raise AuditError(
-            f"{asset.name}: rows without a {column} ({asset.where})",
+            f"{asset.name}: rows without a {column.replace(' and ', ' or ')} ({asset.where})",
             code="key-null",
             help="drop them, or give them the key that they belong to",
         )

@@ -19,12 +19,16 @@ from lakehouse.assets import ALL_COLUMNS, PARTITION, Asset
 from lakehouse.audit import contract_for, differs, require_keys, require_partition_columns
 from lakehouse.calls import ENGINE_ERRORS, call, engine_error, is_reading_error, to_frame
 from lakehouse.dtypes import conform, parse_type
+from lakehouse.dimension import Partitions
 from lakehouse.errors import AuditError, ComputeError, LakeError
 from lakehouse.frames import Frames
+from lakehouse.inputs import RowTable
 from lakehouse.intake import Intake
+from lakehouse.measure import RowQuestion, row_question
 from lakehouse.parts import Divided, Held, Part, divided, held
 from lakehouse.records import Schema
-from lakehouse.sources import source_fault
+from lakehouse.sqlasset import SqlQuery
+from lakehouse.sqlframes import Tables, laid_out
 from lakehouse.verdicts import Verdicts
 from lakehouse.versions import digest_of
 
@@ -57,6 +61,7 @@ class Work:
 
     Attributes:
         asset: whose partitions are computed.
+        partitions: the asset's, all keys told.
         frames: gives its function's arguments.
         contract: the schema of the log; None before the first materialization.
         may_change: whether the result may have another schema.
@@ -65,9 +70,12 @@ class Work:
         on_facts: takes notes about the sources, and the latest time in each time column.
         spool: gives paths in the run's own folder.
         in_memory_bytes: results of inputs up to this size are divided in memory.
+        rows_to_ask: the arguments of which the rows of these keys are to be digested in the same pass.
+        tables: those digests, once they are told.
     """
 
     asset: Asset
+    partitions: Partitions
     frames: Frames
     contract: Schema | None
     may_change: bool
@@ -76,6 +84,9 @@ class Work:
     on_facts: Callable[[Sequence[str], Mapping[str, str]], None]
     spool: Callable[[], Path]
     in_memory_bytes: int = IN_MEMORY_BYTES
+    rows_to_ask: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tables: dict[str, RowTable] = field(default_factory=dict)
+    _laid_out: Tables | None = None
 
     def run(self, queries: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         """The answers of queries that are run together: what they share is scanned once.
@@ -86,6 +97,26 @@ class Work:
             SourceError: they do not.
             ComputeError, StorageError: a query fails.
         """
+        asked = self._row_questions()
+        answers = self._run([*queries, *(question.query for question in asked.values())])
+        told = answers[len(queries) :]
+        self.tables |= {name: asked[name].table(answer) for name, answer in zip(asked, told, strict=True)}
+        return answers[: len(queries)]
+
+    def _row_questions(self) -> dict[str, RowQuestion]:
+        """What is asked of rows in the same pass, of those that are read only once whatever is asked of them."""
+        wanted = self.rows_to_ask.items() if not self.tables else ()
+        try:
+            found = {
+                name: row_question(self.frames, name, keys)
+                for name, keys in wanted
+                if self.frames.is_one_pass(name)
+            }
+        except ENGINE_ERRORS as error:
+            raise self.explain(error) from error
+        return {name: question for name, question in found.items() if question is not None}
+
+    def _run(self, queries: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         sources, on = self.frames.sources.values(), self._judged_on()
         match self.verdicts.get("intake", on):
             case {"notes": list(notes), "latest": dict(latest)}:
@@ -108,7 +139,7 @@ class Work:
         """What the answers about the sources depend on: them, and all that decides which row has which key."""
         facts = {
             "code": self.code,
-            "extent": [self.asset.partitions.first_key, str(self.asset.partitions.end)],
+            "extent": self.frames.extent(),
             "sources": [now.version for now in self.frames.sources.values()],
             "upstream": [self.frames.upstream[name].digest for name in self.frames.below_views()],
         }
@@ -120,16 +151,32 @@ class Work:
         except ENGINE_ERRORS as error:
             raise self.explain(error) from error
 
+    def arguments(self, keys: Sequence[str]) -> dict[str, pl.LazyFrame]:
+        """What the asset's function or query is given for these keys; for a query, its rows are evaluated once.
+
+        Raises:
+            SourceError, ComputeError, DefinitionError, StorageError: they cannot be read.
+        """
+        found = self.frames.arguments(keys)
+        if self.asset.query is None:
+            return found
+        self._laid_out = laid_out(found, spool=self.spool_if_large, run=self.run)
+        return dict(self._laid_out.frames)
+
     def call(self, arguments: Mapping[str, Any]) -> pl.LazyFrame:
-        """What the asset's function makes of its arguments.
+        """What the asset's function or query makes of its arguments.
 
         Raises:
             SourceError: it, or an engine that it asked, met a malformed source.
             ComputeError, StorageError: it failed for another reason.
         """
+        asset = self.asset
         try:
-            result = call(self.asset.function, arguments, name=self.asset.name)
-            return to_frame(result, name=self.asset.name, spool=self.spool)
+            if asset.query is not None:
+                query = SqlQuery(name=asset.name, sql=asset.query, reads=asset.reads)
+                return query.run(arguments, tables=self._laid_out, spool=self.spool_if_large).lazy()
+            assert asset.function is not None  # noqa: S101  an asset has a function or a query
+            return to_frame(call(asset.function, arguments, name=asset.name), name=asset.name, spool=self.spool)
         except ComputeError as error:
             raise (self.explain(error.__cause__) if error.__cause__ else error) from error.__cause__
 
@@ -146,7 +193,7 @@ class Work:
             return error
         if is_reading_error(error):
             for now in self.frames.sources.values():
-                if (fault := source_fault(now)) is not None:
+                if (fault := now.fault()) is not None:
                     return fault
         return engine_error(error, self.asset.name)
 
@@ -190,11 +237,12 @@ def compute_together(work: Work, keys: Sequence[str], *, probe: bool) -> Batch:
         ComputeError, AuditError: the batch cannot be computed as a whole.
         SourceError: a source is malformed.
     """
-    arguments = work.frames.arguments(keys)
+    arguments = work.arguments(keys)
     batch, main = _batch(work, work.call(arguments))
     ends = (keys[0], keys[-1]) if probe and len(keys) > 1 else ()
     probes = [_probe(work, arguments, batch, key) for key in ends]
-    inputs = [arguments[name].group_by(work.asset.partitions.column).len() for name in work.frames.keyed()]
+    columns = work.partitions.columns
+    inputs = [arguments[name].group_by(*columns).len() for name in work.frames.keyed()] if columns else []
     answer, *answers = work.run([main.query, *(probe.held.query for probe in probes), *(inputs if probes else [])])
     batch.parts = _complete(work, batch, main.parts(answer), keys)
     _compare(batch, probes, answers[: len(probes)])
@@ -211,10 +259,10 @@ def compute_alone(work: Work, key: str) -> Batch:
     """
     if not work.asset.is_per_key:
         return compute_together(work, [key], probe=False)
-    column = work.asset.partitions.column
-    result = work.call({**work.frames.arguments([key]), PARTITION: work.asset.partitions.partition(key)})
-    if column not in work.columns(result):
-        result = result.with_columns(pl.lit(key).alias(column))
+    result = work.call({**work.arguments([key]), PARTITION: work.partitions.partition(key)})
+    values = dict(zip(work.partitions.columns, work.partitions.values(key), strict=True))
+    lacking = [column for column in values if column not in work.columns(result)]
+    result = result.with_columns(pl.lit(values[column]).alias(column) for column in lacking)
     batch, main = _batch(work, result)
     batch.parts = _complete(work, batch, main.parts(work.run([main.query])[0]), [key])
     return batch
@@ -222,13 +270,13 @@ def compute_alone(work: Work, key: str) -> Batch:
 
 def _batch(work: Work, result: pl.LazyFrame) -> tuple[Batch, Divided]:
     """A batch without its rows yet, and the query for them, under the contract."""
-    columns, column = work.columns(result), work.asset.partitions.column
+    columns, keys = work.columns(result), work.partitions.columns
     require_partition_columns(work.asset, columns)
-    own = {name: dtype for name, dtype in columns.items() if name != column}
+    own = {name: dtype for name, dtype in columns.items() if name not in keys}
     schema = contract_for(work.asset, own, work.contract, may_change=work.may_change)
-    ready = result.select(*conform(own, schema), pl.col(column).cast(pl.String))
+    ready = result.select(*conform(own, schema), *(pl.col(column).cast(pl.String) for column in keys))
     batch = Batch(parts={}, schema=schema, order=_order(work.asset, schema))
-    return batch, divided(ready, column, is_final=not batch.order, spool=work.spool_if_large)
+    return batch, divided(ready, work.partitions, is_final=not batch.order, spool=work.spool_if_large)
 
 
 def _complete(work: Work, batch: Batch, found: Mapping[str | None, Part], keys: Sequence[str]) -> dict[str, Part]:
@@ -272,13 +320,13 @@ def _probe(work: Work, arguments: dict[str, pl.LazyFrame], batch: Batch, key: st
     Raises:
         NotSeparableError: alone, the partition has other columns.
     """
-    column = work.asset.partitions.column
-    narrowed = {name: arguments[name].filter(pl.col(column) == key) for name in work.frames.keyed()}
-    result = work.call({**arguments, **narrowed})
+    values = dict(zip(work.partitions.columns, work.partitions.values(key), strict=True))
+    result = work.call(work.frames.narrowed(arguments, key))
     columns = work.columns(result)
-    if columns.keys() - {column} != dict(batch.schema).keys():
+    if columns.keys() - values.keys() != dict(batch.schema).keys():
         raise NotSeparableError(key)
-    query = result.filter(pl.col(column).cast(pl.String) == key).select(conform(columns, batch.schema))
+    own = [pl.col(column).cast(pl.String) == value for column, value in values.items()]
+    query = result.filter(own).select(conform(columns, batch.schema))
     return _Probe(key, held(query, spool=work.spool_if_large))
 
 
@@ -297,7 +345,7 @@ def _compare_another(
     """
     counts: Counter[str] = Counter()
     for frame in inputs:
-        counts.update(dict(frame.iter_rows()))
+        counts.update({work.partitions.key(values): count for *values, count in frame.iter_rows()})
     peopled = [key for key in batch.parts if counts[key]]
     others = [key for key in peopled if not batch.parts[key].row_count and key not in done]
     if not others and not {*done} & {*peopled}:

@@ -44,7 +44,8 @@ class KeyState:
     """What the log says of one key.
 
     Attributes:
-        commit: the number of the commit that named its current version (the key's *base*); 0 before the first.
+        commit: the number of the commit of its newest record of data (the key's *base*); 0 before the first.
+        since: the number of the commit that brought its current version's bytes; 0 before the first.
         current: the newest record that names a version; None where there is none.
         attempt: the newest record, where it failed or was blocked after `current`.
         attempt_commit: the number of that attempt's commit.
@@ -52,6 +53,7 @@ class KeyState:
     """
 
     commit: int = 0
+    since: int = 0
     current: Materialization | None = None
     attempt: Materialization | None = None
     attempt_commit: int = 0
@@ -72,8 +74,10 @@ class KeyState:
         # What somebody else put in place of the lake's own file came after it.
         leaving = [version for version in (self.version, record.displaced) if version is not None]
         kept = [*self.superseded, *(Superseded(version, commit.time) for version in leaving)]
+        is_same = record.version is not None and record.data_version == (self.version and self.version.digest)
         return KeyState(
             commit=commit.number,
+            since=self.since if is_same else commit.number,
             current=record if record.version is not None else None,
             superseded=tuple(item for item in kept if item.version.path not in gone),
         )
@@ -94,6 +98,7 @@ class Fold:
         schema: the contract; None before anything was made. Attempts that failed leave it as it was.
         partitions: what the keys mean; empty before anything was made.
         keys: the state of each key that the log speaks of.
+        listed: for partition columns whose keys are kept in the lake, the keys that there are.
     """
 
     asset: str
@@ -103,6 +108,7 @@ class Fold:
     schema: Schema | None = None
     partitions: Mapping[str, str] = field(default_factory=dict)
     keys: dict[str, KeyState] = field(default_factory=dict)
+    listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _shared: dict[int, Provenance] = field(default_factory=dict, repr=False, compare=False)
 
     def key(self, key: str) -> KeyState:
@@ -120,6 +126,7 @@ class Fold:
         for record in commit.records:
             self.keys[record.key] = self.key(record.key).after(commit, record)
         self.number, self.digest, self.time = commit.number, digest, commit.time
+        self.listed |= commit.listed
         if any(record.is_ok for record in commit.records):
             self.schema = commit.shared.schema or self.schema
             self.partitions = commit.shared.partitions
@@ -147,6 +154,7 @@ class Fold:
                 "schema": self.schema,
                 "partitions": dict(self.partitions),
                 "keys": {key: _dump_key(state) for key, state in self.keys.items()},
+                "listed": self.listed,
                 "shared": self._dump_shared(),
             }
         )
@@ -174,6 +182,7 @@ class Fold:
             schema=content["schema"] and tuple((name, kind) for name, kind in content["schema"]),
             partitions=dict(content["partitions"]),
             keys={key: _load_key(item, asset, shared) for key, item in dict(content["keys"]).items()},
+            listed={column: tuple(keys) for column, keys in dict(content["listed"]).items()},
             _shared=shared,
         )
 
@@ -181,6 +190,7 @@ class Fold:
 def _dump_key(state: KeyState) -> dict[str, Any]:
     return {
         "commit": state.commit,
+        "since": state.since,
         "current": state.current and state.current.to_record(),
         "attempt_commit": state.attempt_commit,
         "attempt": state.attempt and state.attempt.to_record(),
@@ -194,6 +204,7 @@ def _load_key(item: Mapping[str, Any], asset: str, shared: Mapping[int, Provenan
 
     return KeyState(
         commit=item["commit"],
+        since=item["since"],
         current=read(item["current"], item["commit"]),
         attempt=read(item["attempt"], item["attempt_commit"]),
         attempt_commit=item["attempt_commit"],

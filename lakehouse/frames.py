@@ -1,79 +1,35 @@
 """What an asset's function is given: one LazyFrame an upstream, with just the rows of the requested keys.
 
-Knows time columns, windows, and published files. Refuses to run a query.
+Knows which rows belong to which key. Refuses to run a query.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from functools import reduce
-from operator import or_
-from pathlib import Path
+from datetime import UTC, datetime
+from math import prod
 from typing import Final
 
 import polars as pl
 
-from lakehouse.assets import Asset, Source, View
-from lakehouse.audit import outdated_columns
-from lakehouse.calls import ENGINE_ERRORS, call, engine_error, to_frame
+from lakehouse.assets import Asset, Source
+from lakehouse.calls import ENGINE_ERRORS, engine_error
+from lakehouse.dimension import Dimension, Partitions
 from lakehouse.dtypes import parse_type
 from lakehouse.errors import DefinitionError
-from lakehouse.fold import Fold
-from lakehouse.graph import Graph
-from lakehouse.partitions import Monthly
-from lakehouse.sources import ONE_PASS, SourceNow, scan
+from lakehouse.mapping import All, Keys, Latest, Link, Periods
+from lakehouse.reading import Reader, published
+from lakehouse.sourcenow import ONE_PASS
+from lakehouse.timepartitions import TimePartitions
+from lakehouse.windows import limit
 
-__all__ = ["Frames", "Reader", "edge", "limit", "published"]
+__all__ = ["Frames"]
 
-_EPOCH: Final = date(1970, 1, 1)
-_MAX_SPANS: Final = 8  # more intervals than this cost more as a filter than the rows between them
-_CASTS: Final = {
-    pl.String: 'str.to_date("%Y-%m-%d")',
-    pl.Int64: 'cast(pl.Datetime("ms")), if it counts milliseconds',
-    pl.Int32: "cast(pl.Date), if it counts days",
-}
-# Clocks are set back by two hours at most, and within two hours after the midnight that they then show again.
-_SET_BACK: Final = [timedelta(minutes=minutes) for minutes in range(15, 241, 15)]
-
-
-@dataclass(slots=True, kw_only=True)
-class Reader:
-    """Reads things as they are, all of each.
-
-    Attributes:
-        graph: who reads what.
-        sources: the sources that are read, as they are now.
-        upstream: the assets that are read, each at the position of its log that counts.
-        root: the lake's root.
-        spool: gives a path for results that are not Polars' own.
-    """
-
-    graph: Graph
-    sources: Mapping[str, SourceNow]
-    upstream: Mapping[str, Fold]
-    root: Path
-    spool: Callable[[], Path]
-    _scans: dict[str, pl.LazyFrame] = field(default_factory=dict)
-
-    def whole(self, name: str) -> pl.LazyFrame:
-        """A thing as it is, all of it: how views see what they read."""
-        if name not in self._scans:
-            node = self.graph.node(name)
-            if isinstance(node, Source):
-                frame = scan(self.sources[name])
-                # Queries that ask different things of a text file must share its scan all the same. Where there is
-                # one query only, Polars takes the cache out again.
-                self._scans[name] = frame.cache() if node.format in ONE_PASS else frame
-            elif isinstance(node, View):
-                arguments = {below: self.whole(below) for below in node.reads}
-                self._scans[name] = to_frame(call(node.function, arguments, name=name), name=name, spool=self.spool)
-            else:
-                # In the order of the keys, not in that in which they were first made.
-                keys = sorted(self.upstream[name].keys, key=node.partitions.index)
-                self._scans[name] = published(self.root, node, self.upstream[name], keys)
-        return self._scans[name]
+_KEY_TYPES: Final = (pl.String, pl.Categorical, pl.Enum)
+_OWN: Final = Periods(0, 0)
+_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # categories know no time
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,188 +38,282 @@ class Frames(Reader):
 
     Attributes:
         asset: whose function is to be called; what is read is what it is made of.
+        partitions: the asset's, all keys told.
+        links: of what the function reads, what is stored by key, with the rule from key to key.
+        reads: by name and key, the upstream keys that there are.
     """
 
     asset: Asset
+    partitions: Partitions
+    links: Mapping[str, Link]
+    reads: Callable[[str, str], Sequence[str]]
+    _carried: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def arguments(self, keys: Sequence[str]) -> dict[str, pl.LazyFrame]:
         """The function's arguments by name, for these keys."""
-        return {name: self._argument(name, keys) for name in self.asset.reads}
+        return {name: self.argument(name, keys) for name in self.asset.reads}
 
-    def timed(self) -> list[tuple[str, str]]:
-        """The things whose rows are limited to the requested windows, each with its time column."""
-        nodes = [self.graph.node(name) for name in self.asset.reads]
-        return [(node.name, node.time) for node in nodes if not isinstance(node, Asset) and node.time]
+    def argument(self, name: str, keys: Sequence[str]) -> pl.LazyFrame:
+        """One of them: the rows of these keys, with the partition columns that it carries.
+
+        Raises:
+            DefinitionError: its rows cannot be told apart by key.
+        """
+        if name in self.links:
+            return self._stored(name, keys)
+        frame, carried = self.whole(name), self.carried(name)
+        if not carried:
+            return frame
+        rule = self.asset.rules.get(name)
+        if isinstance(rule, Periods) and rule != _OWN:
+            return self._periods(frame, name, rule, keys)
+        return self._limited(frame, name, carried, keys)
+
+    def every(self, name: str, keys: Sequence[str]) -> pl.LazyFrame:
+        """The rows that something without keys of its own has for each of these keys, whatever rule it is read by."""
+        carried = self.carried(name)
+        return self._limited(self.whole(name), name, carried, keys) if carried else self.whole(name)
+
+    def values_of(self, name: str, column: str) -> pl.LazyFrame | None:
+        """The values of a partition column in an argument; None where it does not carry that column."""
+        if column not in self.carried(name):
+            return None
+        if name not in self.links:
+            return self.whole(name).select(pl.col(column).cast(pl.String).unique())
+        node, upstream = self.graph.node(name), self.links[name].upstream
+        if isinstance(node, Asset):
+            known = self.upstream[name].keys.items()
+            keys = [key for key, state in known if state.version is not None]
+        else:
+            keys = [*self.sources[name].keys]
+        if column not in upstream.columns:
+            return self._read(name, keys).select(pl.col(column).cast(pl.String).unique())
+        place = upstream.columns.index(column)
+        return pl.LazyFrame({column: sorted({upstream.values(key)[place] for key in keys})})
+
+    def extent(self) -> list[str]:
+        """What decides, beside the code, which rows have no key: the definition's first and last keys, its values."""
+        return [
+            f"{d.first_key}..{d.final_key}" if isinstance(d, TimePartitions) else json.dumps(d.keys(_ANY_TIME))
+            for d in self.partitions.dimensions
+        ]
+
+    def carried(self, name: str) -> tuple[str, ...]:
+        """The partition columns that an argument holds, by which its rows are told apart; none where it is whole."""
+        if name not in self._carried:
+            rule = self.asset.rules.get(name)
+            is_whole = isinstance(rule, All | Keys) or not self.partitions.columns
+            there = () if is_whole else {*self._paired(name), *self._found(name)}
+            self._carried[name] = tuple(column for column in self.partitions.columns if column in there)
+        return self._carried[name]
+
+    def _paired(self, name: str) -> list[str]:
+        """The partition columns that what is stored by key has by its keys."""
+        if name not in self.links:
+            return []
+        link = self.links[name]
+        pairs = [pair for pair in link.pairs if pair is not None]
+        is_latest = isinstance(link.rule, Latest)
+        return [pair.column for pair in pairs if not (is_latest and isinstance(pair, TimePartitions))]
+
+    def _found(self, name: str) -> list[str]:
+        """The partition columns of which something has no keys: told by ``time=``, or there by name."""
+        paired = {pair.column for pair in self.links[name].pairs if pair} if name in self.links else set[str]()
+        lacking = [dimension for dimension in self.partitions.dimensions if dimension.column not in paired]
+        time = self.time_of(name)
+        if all(time and dimension is self.partitions.time for dimension in lacking):
+            return [dimension.column for dimension in lacking]
+        columns = self._columns(name)
+        return [
+            dimension.column
+            for dimension in lacking
+            if (time and dimension is self.partitions.time)
+            or _is_key_column(columns.get(dimension.column), dimension, name)
+        ]
+
+    def _columns(self, name: str) -> Mapping[str, pl.DataType]:
+        """The columns that something has by itself, those of its keys left out."""
+        node = self.graph.node(name)
+        if isinstance(node, Asset):
+            return {column: parse_type(kind) for column, kind in self.upstream[name].schema or ()}
+        try:
+            if name not in self.links:
+                return self.whole(name).collect_schema()
+            now, own = self.sources[name], self.links[name].upstream.columns
+            columns = now.only(now.keys[:1]).scan(self.spool).collect_schema()
+        except ENGINE_ERRORS as error:
+            raise engine_error(error, name) from error
+        return {column: dtype for column, dtype in columns.items() if column not in own}
+
+    def time_of(self, name: str) -> str | None:
+        """The time column of something that has no windows of its own."""
+        has_windows = name in self.links and self.links[name].upstream.time is not None
+        return None if has_windows else self.graph.node(name).time
+
+    def limited(self) -> list[str]:
+        """The arguments without keys of their own whose rows are told apart by key."""
+        return [name for name in self.asset.reads if name not in self.links and self.carried(name)]
+
+    def is_one_pass(self, name: str) -> bool:
+        """Whether nothing below a name can be skipped: queries of it lose nothing by being run together."""
+        return all(isinstance(node, Source) and node.format in ONE_PASS for node in self.graph.below(name))
 
     def below_views(self) -> list[str]:
         """The upstream assets that lie below the views whose rows are limited."""
-        below = {node.name: node for name, _ in self.timed() for node in self.graph.inputs(name)}
+        below = {node.name: node for name in self.limited() for node in self.graph.inputs(name)}
         return [name for name, node in below.items() if isinstance(node, Asset)]
 
     def keyed(self) -> list[str]:
-        """The arguments that hold the rows of the requested keys and no others, with the partition column."""
-        timed = {name for name, _ in self.timed()}
-        return [
-            name
-            for name in self.asset.reads
-            if name in timed or isinstance(self.graph.node(name), Asset) or self._brings_keys(name)
-        ]
+        """The arguments that hold the rows of the requested keys and no others, with every partition column."""
+        return [name for name in self.asset.reads if self.carried(name) == self.partitions.columns]
 
-    def _brings_keys(self, name: str) -> bool:
-        """Whether something without ``time=`` has the partition column itself, as a view over an asset does."""
-        try:
-            return self.whole(name).collect_schema().get(self.asset.partitions.column) == pl.String
-        except ENGINE_ERRORS as error:
-            raise engine_error(error, name) from error
+    def narrowed(self, arguments: Mapping[str, pl.LazyFrame], key: str) -> dict[str, pl.LazyFrame]:
+        """The arguments of several keys cut to one of them."""
+        values = dict(zip(self.partitions.columns, self.partitions.values(key), strict=True))
+        return {
+            name: frame.filter([pl.col(column) == values[column] for column in self.carried(name)])
+            if self.carried(name)
+            else frame
+            for name, frame in arguments.items()
+        }
 
-    def _argument(self, name: str, keys: Sequence[str]) -> pl.LazyFrame:
+    def is_shared_row(self, keys: Sequence[str]) -> bool:
+        """Whether some row is read by several of these keys, so that each has to be computed by itself."""
+        for name in self.asset.reads:
+            rule = self.asset.rules.get(name)
+            if isinstance(rule, Periods) and rule != _OWN:
+                return True
+            if name in self.links and self._own_windows(name, keys) is None:
+                return True
+        return False
+
+    def _limited(self, frame: pl.LazyFrame, name: str, carried: Sequence[str], keys: Sequence[str]) -> pl.LazyFrame:
+        """The rows that have one of the keys' values in each of these columns."""
+        time = self.time_of(name)
+        for dimension in (dimension for dimension in self.partitions.dimensions if dimension.column in carried):
+            column, values = pl.col(dimension.column), [value for (value,) in self._wanted([dimension.column], keys)]
+            if time and isinstance(dimension, TimePartitions):
+                frame = limit(frame, time, dimension, values, of=name, into=dimension.column)
+            else:
+                frame = frame.filter(column.cast(pl.String).is_in(values)).with_columns(column.cast(pl.String))
+        return self._combined(frame, carried, keys)
+
+    def _combined(self, frame: pl.LazyFrame, carried: Sequence[str], keys: Sequence[str]) -> pl.LazyFrame:
+        """The rows without those that have a value of one key in one column, and of another key in another."""
+        wanted = self._wanted(carried, keys)
+        if len(carried) <= 1 or len(wanted) == prod(len(self._wanted([column], keys)) for column in carried):
+            return frame
+        mark = pl.concat_str(carried, separator="\0")
+        return frame.filter(mark.is_in(["\0".join(values) for values in wanted]))
+
+    def _wanted(self, columns: Sequence[str], keys: Sequence[str]) -> list[tuple[str, ...]]:
+        """The values that some keys have in these columns, without repetition."""
+        places = [self.partitions.columns.index(column) for column in columns]
+        every = map(self.partitions.values, keys)
+        return list(dict.fromkeys(tuple(values[place] for place in places) for values in every))
+
+    def _periods(self, frame: pl.LazyFrame, name: str, rule: Periods, keys: Sequence[str]) -> pl.LazyFrame:
+        """The rows of the windows around one key, each with its own window's key beside the key."""
+        windows, (key,) = self.partitions.time, keys
+        assert windows is not None  # noqa: S101  the graph has looked
+        own = dict(zip(self.partitions.columns, self.partitions.values(key), strict=True))
+        value = own[windows.column]
+        around = [windows.shift(value, number) for number in range(rule.first, rule.last + 1)]
+        time = self.time_of(name)
+        assert time is not None  # noqa: S101  likewise
+        frame = limit(frame, time, windows, around, of=name, into=f"upstream_{windows.column}")
+        others = [column for column in self.carried(name) if column != windows.column]
+        frame = frame.filter([pl.col(column).cast(pl.String) == own[column] for column in others] or [pl.lit(True)])  # noqa: FBT003
+        return frame.with_columns(pl.lit(own[column]).alias(column) for column in self.carried(name))
+
+    def _stored(self, name: str, keys: Sequence[str]) -> pl.LazyFrame:
+        """The rows of what is stored by key, with the asset's keys in the partition columns that it carries."""
+        link, carried, paired = self.links[name], self.carried(name), self._paired(name)
+        frame = self._read(name, list(dict.fromkeys(upper for key in keys for upper in self.reads(name, key))))
+        for number, (theirs, mine) in enumerate(zip(link.upstream.dimensions, link.pairs, strict=True)):
+            if mine is not None and mine.column in carried:
+                if not link.is_same(number):
+                    frame = self._with_own_window(frame, name, theirs, keys)
+                elif theirs.column != mine.column:
+                    frame = self._renamed(frame, name, theirs.column, mine.column)
+            elif theirs.column in self.partitions.columns:
+                frame = self._renamed(frame, name, theirs.column, f"upstream_{theirs.column}")
+        if link.is_same_key:
+            return frame
+        frame = self._limited(frame, name, [column for column in carried if column not in paired], keys)
+        return self._combined(frame, carried, keys)
+
+    def _read(self, name: str, keys: Sequence[str]) -> pl.LazyFrame:
+        """The rows of these keys of something that is stored by key, as they are."""
         node = self.graph.node(name)
         if isinstance(node, Asset):
             return published(self.root, node, self.upstream[name], keys)
-        frame = self.whole(name)
-        if node.time:
-            return limit(frame, node.time, self.asset.partitions, keys, of=name)
-        return frame.filter(pl.col(self.asset.partitions.column).is_in(keys)) if self._brings_keys(name) else frame
+        return self.sources[name].only(keys).scan(self.spool)
+
+    def _renamed(self, frame: pl.LazyFrame, name: str, old: str, new: str) -> pl.LazyFrame:
+        """A column of keys under another name.
+
+        Raises:
+            DefinitionError: there is a column of that name.
+        """
+        self._require_free(frame, name, new)
+        return frame.rename({old: new})
+
+    def _require_free(self, frame: pl.LazyFrame, name: str, column: str) -> None:
+        if column in frame.collect_schema():
+            raise DefinitionError(
+                f"{name!r} has a column {column!r} of its own, and its keys would replace it ({self.asset.where})",
+                help=f"give it another name where {name} is made",
+            )
+
+    def _with_own_window(
+        self, frame: pl.LazyFrame, name: str, theirs: Dimension, keys: Sequence[str]
+    ) -> pl.LazyFrame:
+        """The key of the asset's window in the partition column, and the upstream's own key beside it."""
+        windows, kept = self.partitions.time, f"upstream_{theirs.column}"
+        assert windows is not None  # noqa: S101  they are paired
+        frame = self._renamed(frame, name, theirs.column, kept)
+        place = self.partitions.columns.index(windows.column)
+        values = list(dict.fromkeys(self.partitions.values(key)[place] for key in keys))
+        node, rule = self.graph.node(name), self.asset.rules.get(name)
+        if rule in (None, _OWN) and isinstance(node, Asset | Source) and node.time:
+            return limit(frame, node.time, windows, values, of=name, into=windows.column)
+        self._require_free(frame, name, windows.column)
+        if len(values) == 1:
+            return frame.with_columns(pl.lit(values[0]).alias(windows.column))
+        owner = self._own_windows(name, keys) or {}
+        key = pl.col(kept).replace_strict(owner, return_dtype=pl.String)
+        return frame.with_columns(key.alias(windows.column))
+
+    def _own_windows(self, name: str, keys: Sequence[str]) -> dict[str, str] | None:
+        """Of each upstream window that some keys read, the key that does; None where one is read by several."""
+        link, windows, node = self.links[name], self.partitions.time, self.graph.node(name)
+        number = next((n for n, theirs in enumerate(link.upstream.dimensions) if theirs is link.upstream.time), None)
+        if windows is None or number is None or windows.column not in self.carried(name) or link.is_same(number):
+            return {}
+        if isinstance(node, Asset | Source) and node.time and link.rule in (None, _OWN):
+            return {}  # cut by its own time
+        place, owner = self.partitions.columns.index(windows.column), dict[str, str]()
+        for key in keys:
+            own = self.partitions.values(key)[place]
+            for upper in self.reads(name, key):
+                if owner.setdefault(link.upstream.values(upper)[number], own) != own:
+                    return None
+        return owner
 
 
-def limit(frame: pl.LazyFrame, time: str, partitions: Monthly, keys: Sequence[str], *, of: str) -> pl.LazyFrame:
-    """The rows whose time lies in the windows of these keys, with the key in the partition column.
-
-    Dates and naive times are wall clock in the definition's time zone; aware ones are converted to it. The
-    windows' own filter comes first, as a plain comparison that Polars pushes down into the scan.
-
-    Raises:
-        DefinitionError: the column is missing, or is no date or time, with the cast that helps; or the frame has a
-            column of the partition column's name.
-        ComputeError: the frame's own query is at fault.
-    """
-    dtype = _time_type(frame, time, partitions, of)
-    spans = _spans(partitions, keys)
-    column = pl.col(time)
-    inside = [(column >= edge(start, dtype)) & (column < edge(end, dtype)) for start, end in _few(spans)]
-    first, days = _days(partitions, keys, spans)
-    day = _local_day(column, dtype, partitions, keys)
-    key = pl.lit(days).gather(day.cast(pl.Int32) - (first - _EPOCH).days)
-    limited = frame.filter(reduce(or_, inside))
-    limited = limited.with_columns(key.alias(partitions.column))
-    return limited if len(inside) == len(spans) else limited.filter(pl.col(partitions.column).is_not_null())
-
-
-def _time_type(frame: pl.LazyFrame, time: str, partitions: Monthly, of: str) -> pl.DataType:
-    """The type of the time column, if rows can be told apart by it."""
-    try:
-        columns = frame.collect_schema()
-    except ENGINE_ERRORS as error:
-        raise engine_error(error, of) from error
-    dtype = columns.get(time)
-    if dtype is None:
-        raise DefinitionError(
-            f"{of!r} has no column {time!r}, which its time= names", help=f"it has {', '.join(columns)}"
-        )
-    if not isinstance(dtype, pl.Date | pl.Datetime):
-        cure = _CASTS.get(type(dtype), "cast(pl.Date)")
-        raise DefinitionError(
-            f"{of}.{time} is {dtype}, not a date or time", help=f'cast it in a view: pl.col("{time}").{cure}'
-        )
-    if partitions.column in columns:
-        raise DefinitionError(
-            f"{of!r} has a column {partitions.column!r} of its own, and the partition column would replace it",
-            help=f'rename it in a view, or name the other: Monthly(..., column="{partitions.column}_key")',
-        )
-    return dtype
-
-
-def _local_day(column: pl.Expr, dtype: pl.DataType, partitions: Monthly, keys: Sequence[str]) -> pl.Expr:
-    """The day by which a row's key goes: the one that clocks in the definition's time zone show."""
-    if isinstance(dtype, pl.Date):
-        return column
-    if getattr(dtype, "time_zone", None) is None:
-        return column.dt.date()
-    day = column.dt.convert_time_zone(partitions.timezone).dt.date()
-    # Where clocks are set back over a window's first midnight they show the day before again, but what has begun
-    # has begun: windows are intervals of time.
-    for start in (partitions.window(key).start for key in keys):
-        if any((start.astimezone(UTC) + after).astimezone(start.tzinfo).date() < start.date() for after in _SET_BACK):
-            shown_again = (column >= edge(start, dtype)) & (day < start.date())
-            day = pl.when(shown_again).then(pl.lit(start.date())).otherwise(day)
-    return day
-
-
-def _spans(partitions: Monthly, keys: Sequence[str]) -> list[tuple[datetime, datetime]]:
-    """The keys' windows, those that touch made one, in time order."""
-    spans: list[tuple[datetime, datetime]] = []
-    for key in sorted(keys, key=partitions.index):
-        window = partitions.window(key)
-        if spans and spans[-1][1] == window.start:
-            spans[-1] = (spans[-1][0], window.end)
-        else:
-            spans.append((window.start, window.end))
-    return spans
-
-
-def _few(spans: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    return spans if len(spans) <= _MAX_SPANS else [(spans[0][0], spans[-1][1])]
-
-
-def edge(instant: datetime, dtype: pl.DataType) -> pl.Expr:
-    """A window's edge as the column would write it."""
-    if dtype == pl.Date:
-        return pl.lit(instant.date())
-    assert isinstance(dtype, pl.Datetime)  # noqa: S101  the caller has looked
-    if dtype.time_zone is None:
-        return pl.lit(instant.replace(tzinfo=None), dtype=pl.Datetime(dtype.time_unit))
-    # By way of UTC: Polars takes no wall clock time that its zone skips, and a month may begin with one.
-    utc = pl.lit(instant.astimezone(UTC), dtype=pl.Datetime(dtype.time_unit, "UTC"))
-    return utc.dt.convert_time_zone(dtype.time_zone)
-
-
-def _days(
-    partitions: Monthly, keys: Sequence[str], spans: Sequence[tuple[datetime, datetime]]
-) -> tuple[date, pl.Series]:
-    """The key of each day from the first span's start to the last one's end; null for days between."""
-    first, last = spans[0][0].date(), spans[-1][1].date()
-    wanted = set(keys)
-    of_day = (partitions.key_of(first + timedelta(number)) for number in range((last - first).days))
-    return first, pl.Series([key if key in wanted else None for key in of_day], dtype=pl.String)
-
-
-def published(root: Path, asset: Asset, fold: Fold, keys: Sequence[str]) -> pl.LazyFrame:
-    """The published rows of these keys at the log position of ``fold``; keys that were never made have none.
-
-    Columns: the contract's, then the partition columns as String.
+def _is_key_column(dtype: pl.DataType | None, dimension: Dimension, name: str) -> bool:
+    """Whether rows can be told apart by a column that is there by the partition column's name.
 
     Raises:
-        AuditError: some have the columns of before a change of the contract; readers would fill, drop or round.
+        DefinitionError: it should, and holds no text; with the cast that helps.
     """
-    if outdated := fold.outdated(keys):
-        raise outdated_columns(asset.name, outdated)
-    columns = asset.partitions.columns
-    contract = {name: parse_type(kind) for name, kind in fold.schema or ()}
-    names = [*contract, *columns]
-    versions = [version for key in keys if (version := fold.key(key).version) is not None]
-    if not versions:
-        return pl.LazyFrame(schema={**contract, **dict.fromkeys(columns, pl.String)})
-    # A key=value folder above the lake would be read as a column of each file: name it, then leave it out.
-    above = {part.partition("=")[0] for part in root.parts if "=" in part}
-    if above & set(names):
-        return _one_by_one(root, asset, fold, keys)
-    frame = pl.scan_parquet(
-        [root / version.path for version in versions],
-        hive_partitioning=True,
-        hive_schema=dict.fromkeys([*sorted(above), *columns], pl.String),
-        glob=False,
-    )
-    return frame.select(names)
-
-
-def _one_by_one(root: Path, asset: Asset, fold: Fold, keys: Sequence[str]) -> pl.LazyFrame:
-    """The same where a folder above the lake has a column's name: Hive's value would replace the column's."""
-    frames = [
-        pl.scan_parquet(root / version.path, hive_partitioning=False, glob=False).with_columns(
-            pl.lit(value).alias(column)
-            for column, value in zip(asset.partitions.columns, asset.partitions.values(key), strict=True)
+    if dtype is None or isinstance(dimension, TimePartitions):
+        return dtype == pl.String
+    if not isinstance(dtype, _KEY_TYPES):
+        column = dimension.column
+        raise DefinitionError(
+            f"{name}.{column} is {dtype}, and partition keys are text",
+            help=f'cast it in a view: pl.col("{column}").cast(pl.String)',
         )
-        for key in keys
-        if (version := fold.key(key).version) is not None
-    ]
-    return pl.concat(frames, how="vertical")
+    return True

@@ -1,26 +1,28 @@
 """The grammar of selections: the text that a person types <-> items.
 
-Knows words, quotes, ranges, patterns and paths, and writes what it reads. Knows no definition: not which keys there
-are, what an item names of them, nor whether an asset or a dimension of that name exists.
+Knows words, quotes, ranges, patterns, dimensions and paths, and writes what it reads. Knows no definition: not which
+keys there are, what an item names of them, nor whether an asset or a dimension of that name exists.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lakehouse.errors import RequestError
 from lakehouse.layout import unescape
 
-__all__ = ["Dims", "Glob", "Item", "Quoted", "Range", "Value", "Word", "naming", "read"]
+__all__ = ["Dims", "Glob", "Item", "Quoted", "Range", "Value", "Word", "naming", "naming_in_path", "read"]
 
 _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*\""""
+_SPACED = re.compile(rf"""(?:{_QUOTED}|[^\s'"])+""")
 _TOKEN = re.compile(rf"""(?:{_QUOTED}|[^\s,'"])+""")
 _SEGMENT = re.compile(rf"""(?:{_QUOTED}|[^/'"])+""")
 _ASSIGNED = re.compile(rf"""((?:{_QUOTED}|[^='"])*)=(.*)""", re.DOTALL)
 _BARE = r"""(?!\.)(?:(?!\.\.)[^\s,'"\[\]])+(?<!\.)"""  # a dot at its edge would be read as the range's
 _RANGE = re.compile(rf"({_QUOTED}|{_BARE})?\.\.\.?({_QUOTED}|{_BARE})?")
+_FILE = re.compile(r"""[^='"]*(?:\.parquet|\*)""")  # no other: region=eu/2018-02 would be all of eu
 _OF_THE_GRAMMAR = {"all", "latest"}
 
 
@@ -70,30 +72,52 @@ Value = Word | Quoted | Range | Glob
 
 @dataclass(frozen=True, slots=True)
 class Dims:
-    """A value for each dimension named; only of one asset, if the text was a path that names it."""
+    """Values for each dimension named; only of one asset, if the text was a path that names it."""
 
-    values: tuple[tuple[str, Value], ...]
+    values: tuple[tuple[str, tuple[Value, ...]], ...]
     asset: str | None = None
 
     def __str__(self) -> str:
-        named = [f"{name}={value}" for name, value in self.values]
+        named = [f"{name}={','.join(map(str, values))}" for name, values in self.values]
         return "/".join(named if self.asset is None else [self.asset, *named])
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The dimensions named."""
+        return frozenset(name for name, _ in self.values)
 
 
 Item = Value | Dims
 
 
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """Folders ``name=text`` in a row, with what stands before and after them."""
+
+    before: list[str]
+    dims: Dims
+    is_closed: bool
+    """Whether a file follows, so that nothing that comes after can belong to it."""
+
+    @property
+    def asset(self) -> str | None:
+        """The folder right before, unless it only says where we are."""
+        return self.before[-1] if self.before and self.before[-1].strip(".") else None
+
+
 def read(texts: str | Iterable[str]) -> tuple[Item, ...]:
-    """The items of texts, in each separated by spaces or commas.
+    """The items of texts, in each separated by spaces or commas; values of one dimension by commas alone.
 
     >>> read("[2018-01...2018-03],latest")
     (Range(first=Word(text='2018-01'), last=Word(text='2018-03')), Word(text='latest'))
+    >>> [str(item) for item in read("2018 region=eu,us/day=2018-02,day=2018-03")]
+    ['2018', 'region=eu,us/day=2018-02', 'day=2018-03']
 
     Raises:
         RequestError: there is no item, a quote is not closed, or an item has no place in the grammar.
     """
     listed = [texts] if isinstance(texts, str) else texts
-    items = tuple(_item(token) for text in listed for token in _tokens(text))
+    items = tuple(item for text in listed for spaced in _spaced(text) for item in _items(spaced))
     if not items:
         raise RequestError("no partition is named", help="name a key, a range, latest or all")
     if Range(None, None) in items and len(items) > 1:  # 2018-01 .. 2018-03 would be the whole lake
@@ -103,25 +127,59 @@ def read(texts: str | Iterable[str]) -> tuple[Item, ...]:
 
 def naming(key: str) -> Word | Quoted:
     """The item that names a key, quoted only where the bare text would be read as something else."""
-    plain = re.fullmatch(_BARE, key) and _item(key) == Word(key) and key not in _OF_THE_GRAMMAR
+    plain = re.fullmatch(_BARE, key) and "=" not in key and _value(key) == Word(key) and key not in _OF_THE_GRAMMAR
     return Word(key) if plain else Quoted(key)
 
 
-def _tokens(text: str) -> list[str]:
-    unread = _TOKEN.sub("", text)
+def naming_in_path(key: str) -> Word | Quoted:
+    """The same for a key after ``column=``, where ``/`` parts folders and Hive's escapes are read."""
+    return Quoted(key) if "/" in key or unescape(key) != key else naming(key)
+
+
+def _spaced(text: str) -> list[str]:
+    unread = _SPACED.sub("", text)
     if "'" in unread or '"' in unread:
         raise RequestError(f"a quote is not closed: {text}")
-    return _TOKEN.findall(text)
+    return _SPACED.findall(text)
 
 
-def _item(token: str) -> Item:
-    return _dims(token) if _ASSIGNED.fullmatch(token) else _value(token)
+def _items(spaced: str) -> list[Item]:
+    """The items of a text without spaces; what follows a comma belongs to the dimensions before it if it can."""
+    items: list[Item] = []
+    open_dims: Dims | None = None  # the last item, while it can still grow
+    for token in _TOKEN.findall(spaced):
+        path = _path(token) if _ASSIGNED.fullmatch(token) else None
+        joined = _joined(open_dims, path, token) if open_dims else None
+        if joined is not None:
+            items[-1] = joined
+        elif path is not None:
+            joined = replace(path.dims, asset=path.asset)
+            items.append(joined)
+        else:
+            items.append(_value(token))
+        open_dims = None if path is not None and path.is_closed else joined
+    return items
 
 
-def _dims(token: str) -> Dims:
-    """Dimensions, maybe with folders and the asset's name before them and a file's name after them."""
+def _joined(dims: Dims, path: _Path | None, token: str) -> Dims | None:
+    """Dimensions with what follows them after a comma: more values, more dimensions or both; None: neither."""
+    if path is None:
+        return None if "/" in _unquoted(token) else _with_value(dims, token)
+    if dims.names & path.dims.names or len(path.before) > 1 or token.startswith("/"):
+        return None
+    grown = _with_value(dims, path.before[0]) if path.before else dims
+    return replace(grown, values=grown.values + path.dims.values)
+
+
+def _with_value(dims: Dims, token: str) -> Dims:
+    *others, (name, values) = dims.values
+    return replace(dims, values=(*others, (name, (*values, _value(token, in_path=True)))))
+
+
+def _path(token: str) -> _Path:
+    """Dimensions, maybe with folders before them and a file's name after them."""
     segments = _SEGMENT.findall(token)
-    if not _ASSIGNED.fullmatch(segments[-1]):
+    if is_closed := _FILE.fullmatch(segments[-1]) is not None:
         segments.pop()
     named: dict[str, str] = {}
     while segments and (match := _ASSIGNED.fullmatch(segments[-1])):
@@ -131,8 +189,8 @@ def _dims(token: str) -> Dims:
         segments.pop()
     if not named:
         raise RequestError(f"{token} does not name a partition", help="a path ends in COLUMN=KEY or a file in it")
-    asset = segments[-1] if segments and segments[-1].strip(".") else None
-    return Dims(tuple((name, _value(text, in_path=asset is not None)) for name, text in named.items()), asset)
+    dims = Dims(tuple((name, (_value(text, in_path=True),)) for name, text in named.items()))
+    return _Path(segments, dims, is_closed)
 
 
 def _value(token: str, *, in_path: bool = False) -> Value:
@@ -141,18 +199,26 @@ def _value(token: str, *, in_path: bool = False) -> Value:
     if token.startswith("[") and token.endswith("]") and _RANGE.fullmatch(token[1:-1]):
         token = token[1:-1]
     if match := _RANGE.fullmatch(token):
-        first, last = (_end(text) if text else None for text in match.groups())
+        first, last = (_named(text, in_path=in_path) if text else None for text in match.groups())
         return Range(first, last)
     if "'" in token or '"' in token:
         raise RequestError(f"a quote must hold a whole key: {token}")
-    if in_path and (text := unescape(token)) != token:
-        return Quoted(text)
-    return Glob(token) if "*" in token or "?" in token else Word(token)
+    named = _named(token, in_path=in_path)
+    return Glob(token) if isinstance(named, Word) and ("*" in token or "?" in token) else named
 
 
-def _end(text: str) -> Word | Quoted:
-    return Quoted(_unquote(text)) if text[0] in "'\"" else Word(text)
+def _named(text: str, *, in_path: bool) -> Word | Quoted:
+    """A key as it was typed or, in a path, as Hive escapes it."""
+    if text[0] in "'\"":
+        return Quoted(_unquote(text))
+    plain = unescape(text) if in_path else text
+    return Word(text) if plain == text else Quoted(plain)
 
 
 def _unquote(token: str) -> str:
     return token[1:-1].replace(token[0] * 2, token[0])
+
+
+def _unquoted(token: str) -> str:
+    """What of a token stands outside of quotes."""
+    return re.sub(_QUOTED, "", token)

@@ -1,17 +1,22 @@
 """What reads what: the order of making, the things that an asset is made of, and what is wrong with the graph.
 
-Knows declared names only. Refuses to know data, keys or state.
+Knows declarations only. Refuses to know data or state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 
 from lakehouse.assets import Asset, Definitions, Node, Source, View
-from lakehouse.errors import AssetUnknownError, DefinitionError
+from lakehouse.errors import AssetUnknownError, DefinitionError, PartitionKeyError
+from lakehouse.mapping import All, Link, Periods, Rule, link
+from lakehouse.partitions import Partitions
+from lakehouse.sqltext import tables_read
 
-__all__ = ["Graph", "nearest"]
+__all__ = ["Graph", "nearest", "partitions_of"]
 
 _NAMES_SHOWN = 8
 
@@ -28,23 +33,25 @@ class Graph:
     """The checked graph of a lake's definitions.
 
     Raises:
-        DefinitionError: for something that is read and not declared, for a cycle, and for an asset whose keys are not
-            those of an asset that it reads; it gives file and line.
+        DefinitionError: for something that is read and not declared, for a cycle, and for an asset whose keys cannot
+            read those of an asset that it reads; it gives file and line.
     """
 
     def __init__(self, definitions: Definitions) -> None:
-        self._nodes: Mapping[str, Node] = dict(definitions.nodes)
+        names = definitions.nodes.keys()
+        self._nodes: Mapping[str, Node] = {name: _told(node, names) for name, node in definitions.nodes.items()}
         for node in self._nodes.values():
             for name in _reads(node):
                 self._require(name, node)
         order = self._order()
         self._made_of = {name: self._through_views(name) for name in self._nodes}
         self._assets = self._by_depth(order)
+        for asset in self._assets:
+            for name in asset.reads:
+                self.link(asset, self._nodes[name])
 
     def _require(self, name: str, reader: Node) -> None:
         if name in self._nodes:
-            if isinstance(reader, Asset) and isinstance(upstream := self._nodes[name], Asset):
-                _require_same_keys(reader, upstream)
             return
         others = [other for other in self._nodes if other != reader.name]
         raise DefinitionError(
@@ -52,6 +59,40 @@ class Graph:
             code="upstream-unknown",
             help=f"{_hint(name, others)}a parameter's name is the name of a source, view or asset: {_some(others)}",
         )
+
+    def link(self, asset: Asset, upstream: Node, told: Mapping[str, Partitions] = MappingProxyType({})) -> Link | None:
+        """How the keys of an asset read those of something that its function reads; None where that has no keys.
+
+        Args:
+            asset: the reader.
+            upstream: what it reads.
+            told: by name, partitions with the keys told that are kept in the lake or found in the data.
+
+        Raises:
+            DefinitionError: they do not fit each other; it gives file and line.
+        """
+        rule = asset.rules.get(upstream.name)
+        own, other = told.get(asset.name, asset.partitions), told.get(upstream.name, partitions_of(upstream))
+        try:
+            if other is None:
+                _require_windows(asset, upstream, rule)
+                return None
+            return link(own, other, rule)
+        except (DefinitionError, PartitionKeyError) as error:
+            raise DefinitionError(
+                f"{asset.name!r} reads {upstream.name!r}: {error.message} ({asset.where})",
+                code="upstream-keys",
+                help=error.help,
+            ) from None
+
+    def rule_text(self, asset: str, upstream: str) -> str:
+        """How an asset reads something, in words; empty where a key reads what is its own."""
+        reader, node = self.asset(asset), self._nodes[upstream]
+        if not isinstance(node, View) and upstream not in reader.reads:
+            return "all"  # through a view, which sees all of it
+        found = self.link(reader, node)
+        rule = reader.rules.get(upstream)
+        return found.text() if found else "" if rule is None else str(rule)
 
     def _order(self) -> list[str]:
         """Every name, each after what it reads."""
@@ -122,6 +163,11 @@ class Graph:
         """The stored things that an asset or a view is made of: sources and assets, through all views between."""
         return [node for node in self._made_of[name].values() if not isinstance(node, View)]
 
+    def below(self, name: str) -> list[Source | Asset]:
+        """The stored things that a name stands for: itself, or what a view is made of."""
+        node = self._nodes[name]
+        return self.inputs(name) if isinstance(node, View) else [node]
+
     def views(self, name: str) -> list[View]:
         """The views between an asset and the stored things that it is made of."""
         return [node for node in self._made_of[name].values() if isinstance(node, View)]
@@ -169,13 +215,33 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else "")
 
 
-def _require_same_keys(reader: Asset, upstream: Asset) -> None:
-    """Nothing, if a key means the same in both: an asset is handed the upstream partition of its own key."""
-    own, other = reader.partitions.describe(), upstream.partitions.describe()
-    if differing := [name for name in own if own[name] != other[name]]:
+def partitions_of(node: Node) -> Partitions | None:
+    """The partitions of something that is stored by key: an asset, or the Hive folders of others."""
+    return None if isinstance(node, View) else node.partitions
+
+
+def _told(node: Node, names: Collection[str]) -> Node:
+    """A declaration with what it reads; of a query, those of the declared names that it has as tables."""
+    if not isinstance(node, Asset) or node.query is None:
+        return node
+    reads = tables_read(node.query, [name for name in names if name != node.name])
+    if unread := [name for name in node.rules if name not in reads]:
         raise DefinitionError(
-            f"{reader.name!r} reads {upstream.name!r}, which has other {' and '.join(differing)} ({reader.where})",
-            code="upstream-keys",
-            details=[f"{name}: {own[name]}, and {upstream.name} has {other[name]}" for name in differing],
-            help="give both the same, or read it through a view, which sees all of its partitions",
+            f"asset {node.name!r} has a rule for {unread[0]!r}, which its query does not read ({node.where})",
+            help=f"upstream= names tables of the query: {', '.join(reads)}",
+        )
+    return replace(node, reads=reads)
+
+
+def _require_windows(asset: Asset, upstream: Node, rule: Rule | None) -> None:
+    """Nothing, if a rule can hold for something that has no keys of its own."""
+    if rule is None or isinstance(rule, All):
+        return
+    if not isinstance(rule, Periods):
+        raise DefinitionError(f"{rule} names keys, and it has none", help="Periods(-2, 0) and All() go without")
+    if asset.partitions.time is None:
+        raise DefinitionError(f"{rule} counts windows of time, and the asset has none")
+    if isinstance(upstream, Asset) or upstream.time is None:
+        raise DefinitionError(
+            f"{rule} counts windows of time, and it does not say when its rows were", help='declare it with time="…"'
         )

@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from lakehouse.assets import Asset, Source, View
+from lakehouse.assets import Source
+from lakehouse.dimension import Dimension
 from lakehouse.errors import SourceError
-from lakehouse.frames import Frames, edge
-from lakehouse.sources import ONE_PASS, SourceNow, source_fault
+from lakehouse.frames import Frames
+from lakehouse.sourcenow import SourceNow
+from lakehouse.timepartitions import TimePartitions
+from lakehouse.windows import require_time, without_window
 
 __all__ = ["Intake"]
 
 _FAR_AWAY: Final = datetime(9000, 1, 1, tzinfo=UTC)
+_FEW: Final = 5
 
 
 @dataclass(slots=True)
@@ -49,11 +53,11 @@ class Intake:
                 self._ask(
                     "nulls", now.source.name, self.frames.whole(now.source.name).select(pl.col(required).null_count())
                 )
-        for name, time in self.frames.timed():
-            self._ask("no key", name, self._without_key(self.frames.whole(name), time))
+        for name in self.frames.limited():
+            self._ask("no key", name, self._without_key(name))
         asked, self._asked = self._asked, []
         for question, name, query in asked:
-            if self._is_shared(name):
+            if self.frames.is_one_pass(name):
                 self._ask(question, name, query)
             else:
                 self._judge_one(question, name, query.collect(engine="streaming"))
@@ -62,25 +66,29 @@ class Intake:
                 self._judge_parquet(now, required)
         return [query for _, _, query in self._asked]
 
-    def _without_key(self, frame: pl.LazyFrame, time: str) -> pl.LazyFrame:
-        """How many rows have no key, by reason, and the latest time; one row."""
-        partitions, dtype = self.frames.asset.partitions, frame.collect_schema()[time]
-        first, last = partitions.window(partitions.first_key).start, _last_key(self.frames.asset)
-        after = pl.lit(0) if last is None else (pl.col(time) >= edge(partitions.window(last).end, dtype)).sum()
-        return frame.select(
-            null=pl.col(time).is_null().sum(),
-            before=(pl.col(time) < edge(first, dtype)).sum(),
-            after=after,
-            last=pl.col(time).max(),
-        )
+    def _without_key(self, name: str) -> pl.LazyFrame:
+        """How many rows have no key, by column and reason, and the latest time; one row."""
+        frame, partitions, found = self.frames.whole(name), self.frames.partitions, []
+        for dimension in partitions.dimensions:
+            column, time = dimension.column, self.frames.time_of(name)
+            if column not in self.frames.carried(name):
+                continue
+            if isinstance(dimension, TimePartitions):
+                if time:
+                    dtype = require_time(frame, time, dimension, of=name)
+                    found += [e.name.prefix(f"{column}\0") for e in without_window(time, dtype, dimension)]
+                continue
+            key = pl.col(column).cast(pl.String)
+            stranger = key.is_not_null() & ~key.is_in(dimension.keys(_FAR_AWAY))
+            found += [
+                key.is_null().sum().alias(f"{column}\0null"),
+                stranger.sum().alias(f"{column}\0unlisted"),
+                key.filter(stranger).unique().sort().head(_FEW).implode().alias(f"{column}\0values"),
+            ]
+        return frame.select(found)
 
     def _ask(self, question: str, name: str, query: pl.LazyFrame) -> None:
         self._asked.append((question, name, query))
-
-    def _is_shared(self, name: str) -> bool:
-        node = self.frames.graph.node(name)
-        inputs = [node] if isinstance(node, Source) else self.frames.graph.inputs(name)
-        return all(isinstance(item, Source) and item.format in ONE_PASS for item in inputs)
 
     def judge(self, answers: Sequence[pl.DataFrame]) -> None:
         """Take the answers, in the order of the questions.
@@ -92,14 +100,15 @@ class Intake:
             self._judge_one(question, name, answer)
 
     def _judge_one(self, question: str, name: str, answer: pl.DataFrame) -> None:
-        found = {column: value for column, value in answer.row(0, named=True).items() if value}
+        found = {column: value for column, value in answer.row(0, named=True).items() if value} if answer.width else {}
         if question == "nulls" and found:
-            raise source_fault(self.frames.sources[name]) or _holds_nulls(self.frames.sources[name], found)
+            raise self.frames.sources[name].fault() or _holds_nulls(self.frames.sources[name], found)
         if question == "no key":
-            node = self.frames.graph.node(name)
-            if (last := found.pop("last", None)) is not None and not isinstance(node, Asset):
-                self.latest[str(node.time)] = str(last)
-            self.notes += _no_key(self.frames.asset, node, found)
+            for dimension in self.frames.partitions.dimensions:
+                own = {k.partition("\0")[2]: v for k, v in found.items() if k.partition("\0")[0] == dimension.column}
+                if (last := own.pop("last", None)) is not None:
+                    self.latest[str(self.frames.time_of(name))] = str(last)
+                self.notes += _no_key(self.frames, name, dimension, own)
 
     def _judge_parquet(self, now: SourceNow, required: list[str]) -> None:
         """Null counts from the files' footers; a scan only of columns of which those do not tell."""
@@ -140,23 +149,26 @@ def _holds_nulls(now: SourceNow, counts: dict[str, int]) -> SourceError:
     )
 
 
-def _no_key(asset: Asset, node: Source | View | Asset, counts: dict[str, int]) -> list[str]:
-    time = "" if isinstance(node, Asset) else node.time
-    notes = []
+def _no_key(frames: Frames, name: str, dimension: Dimension, counts: dict[str, Any]) -> list[str]:
+    asset, notes = frames.asset, []
+    what = frames.time_of(name) if isinstance(dimension, TimePartitions) else dimension.column
     if null := counts.get("null"):
-        notes.append(f"{_rows(null)} of {node.name} {_have(null)} no {time} and {_belong(null)} to no partition")
-    if before := counts.get("before"):
-        start = asset.partitions.first_key
-        notes.append(f"{_rows(before)} of {node.name} {_are(before)} from before {start}, where {asset.name} begins")
-    if after := counts.get("after"):
-        end = _last_key(asset)
-        notes.append(f"{_rows(after)} of {node.name} {_are(after)} from after {end}, where {asset.name} ends")
+        notes.append(f"{_rows(null)} of {name} {_have(null)} no {what} and {_belong(null)} to no partition")
+    if isinstance(dimension, TimePartitions):
+        if before := counts.get("before"):
+            start = dimension.first_key
+            notes.append(f"{_rows(before)} of {name} {_are(before)} from before {start}, where {asset.name} begins")
+        if after := counts.get("after"):
+            end = dimension.final_key
+            notes.append(f"{_rows(after)} of {name} {_are(after)} from after {end}, where {asset.name} ends")
+        if skipped := counts.get("skipped"):
+            zone = dimension.timezone
+            notes.append(f"{_rows(skipped)} of {name} {_have(skipped)} a {what} that clocks in {zone} skip")
+    elif unlisted := counts.get("unlisted"):
+        shown = ", ".join(counts["values"]) + (" …" if len(counts["values"]) == _FEW else "")
+        listed = f"of a {what} that {asset.name} does not list"
+        notes.append(f"{_rows(unlisted)} of {name} {_are(unlisted)} {listed}: {shown}")
     return notes
-
-
-def _last_key(asset: Asset) -> str | None:
-    """The key that the definition ends with; None where it has no end."""
-    return None if asset.partitions.end is None else asset.partitions.last_key(_FAR_AWAY)
 
 
 def _rows(count: int) -> str:

@@ -11,15 +11,15 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Final, Literal
 
-from lakehouse import assets
-from lakehouse.assets import ALL_COLUMNS, Asset, Definitions, Source, Track
+from lakehouse.assets import Asset
 from lakehouse.callsite import caller
+from lakehouse.categories import Dynamic
+from lakehouse.declaring import Declaring
 from lakehouse.disk import Disk
 from lakehouse.errors import DefinitionError, LakeError, RequestError
-from lakehouse.graph import Graph
-from lakehouse.partitions import Monthly
+from lakehouse.garbage import collected_later
 from lakehouse.plan import Filter, Plan, make_plan, matches
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, Scope, Selection, resolve_all
@@ -27,14 +27,14 @@ from lakehouse.survey import Survey
 
 if TYPE_CHECKING:
     import polars as pl
-    from polars._typing import PolarsDataType
 
+    from lakehouse.inputs import RowTable
     from lakehouse.outcome import Event, Outcome
     from lakehouse.status import AssetStatus
+    from lakehouse.validate import Finding
 
 __all__ = ["Lake", "MaterializeError"]
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 _DURATION: Final = re.compile(r"(\d+)\s*([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -54,7 +54,7 @@ class MaterializeError(LakeError):
         self.results = list(results)
 
 
-class Lake:
+class Lake(Declaring):
     """A folder of assets, each plain Parquet in Hive folders.
 
     Args:
@@ -71,11 +71,10 @@ class Lake:
     def __init__(
         self, root: str | os.PathLike[str], *, keep_versions: int = 1, grace: str | timedelta = "24h"
     ) -> None:
+        super().__init__()
         self._where = caller()
         self._given_root = os.fspath(root)
         self._base: Path | None = None
-        self._definitions = Definitions()
-        self._graph: Graph | None = None
         self._clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._on_call: Callable[[str, Path], None] = lambda *_: None
         self._in_memory_bytes: int | None = None
@@ -95,114 +94,6 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"Lake({self._given_root!r})"
-
-    # Declaring
-
-    def source(
-        self,
-        name: str,
-        path: str | os.PathLike[str],
-        *,
-        schema: Mapping[str, PolarsDataType] | None = None,
-        time: str | None = None,
-        nullable: Sequence[str] = (),
-        track: Track = "content",
-    ) -> Source:
-        """Declare data that the lake reads and does not make.
-
-        Args:
-            name: under which functions ask for it, by a parameter of that name.
-            path: a file or a glob, relative to the project; CSV, Parquet, NDJSON or Arrow IPC by its suffix.
-            schema: the columns that are read, with their types; needed for CSV and NDJSON.
-            time: the column that decides which time partition a row belongs to.
-            nullable: declared columns that may hold nulls; the others hold none.
-            track: how a change is noticed: ``"content"`` (SHA-256 of the bytes, read once for each new size or
-                time) or ``"stat"`` (size and modification time, for very large files).
-
-        Raises:
-            DefinitionError: names the fault, and file and line.
-        """
-        source = assets.declare_source(
-            name, os.fspath(path), schema=schema, time=time, nullable=nullable, track=track
-        )
-        self._add(source)
-        return source
-
-    @overload
-    def view(self, function: _F) -> _F: ...
-    @overload
-    def view(self, *, time: str | None = None) -> Callable[[_F], _F]: ...
-    def view(self, function: _F | None = None, *, time: str | None = None) -> _F | Callable[[_F], _F]:
-        """Declare a step that is computed when it is read: ``@lake.view`` or ``@lake.view(time="order_date")``.
-
-        The function's parameters name what it reads; it returns a LazyFrame. It sees all rows: whatever reads
-        the view gets those whose ``time`` lies in the requested windows. ``time`` is not inherited from a source.
-
-        Raises:
-            DefinitionError: names the fault, and file and line.
-        """
-
-        def declare(function: _F) -> _F:
-            self._add(assets.declare_view(function, time=time))
-            return function
-
-        return declare if function is None else declare(function)
-
-    def asset(
-        self,
-        *function: Callable[..., Any],
-        partitions: Monthly | None = None,
-        sort_by: str | Sequence[str] | None = ALL_COLUMNS,
-        schema: Mapping[str, PolarsDataType] | None = None,
-        version: str | None = None,
-    ) -> Callable[[_F], _F]:
-        """Declare a table that the lake keeps: ``@lake.asset(partitions=Monthly("2018-01"))``.
-
-        The function's parameters name what it reads. Each arrives as a LazyFrame of just the rows of the requested
-        partitions, with the partition column attached; the function returns the rows of all of them, with that
-        column. With a parameter named ``partition`` it is called once a key instead, gets that key
-        (``partition.key``, ``.start``, ``.end``; the end is exclusive), and need not return the column.
-
-        Args:
-            function: none; it is what the decorator decorates.
-            partitions: which keys the asset has.
-            sort_by: the columns by which each file is sorted, the others after them; by default all, left to
-                right; None keeps the order of the result, which must then be the same each time.
-            schema: the columns with their types; without it the first materialization decides.
-            version: replaces what the lake tells from the code; raise it when the code changes.
-
-        Raises:
-            DefinitionError: names the fault, and file and line.
-        """
-        if function or partitions is None:
-            raise DefinitionError(
-                f"an asset is declared without its partitions ({caller()})",
-                help='say which keys it has: @lake.asset(partitions=Monthly("2018-01"))',
-            )
-
-        def declare(function: _F) -> _F:
-            asset = assets.declare_asset(
-                function, partitions=partitions, sort_by=sort_by, schema=schema, version=version
-            )
-            self._add(asset)
-            return function
-
-        return declare
-
-    def _add(self, node: assets.Node) -> None:
-        self._definitions.add(node)
-        self._graph = None
-
-    @property
-    def graph(self) -> Graph:
-        """The checked graph of what is declared.
-
-        Raises:
-            DefinitionError: something is read and not declared, or a cycle; with file and line.
-        """
-        if self._graph is None:
-            self._graph = Graph(self._definitions)
-        return self._graph
 
     # Looking
 
@@ -228,16 +119,14 @@ class Lake:
         """One look at the lake as it is now; states, code versions and logs are read through it."""
         opaque = {id(self): "lake", **{id(node): node.name for node in self._definitions.nodes.values()}}
         disk = Disk(self.root, self._on_call)
-        return Survey(graph=self.graph, disk=disk, base=self.base, time=self._clock(), opaque=opaque)
-
-    def scopes(self, names: Iterable[str] = ()) -> list[Scope]:
-        """The assets that a selection may be about, upstream first.
-
-        Raises:
-            AssetUnknownError: a name is none of the lake's assets.
-        """
-        picked = [self.graph.asset(name) for name in names] or self.graph.assets()
-        return [Scope(asset.name, asset.partitions, asset.where) for asset in self.graph.assets() if asset in picked]
+        return Survey(
+            graph=self.graph,
+            disk=disk,
+            base=self.base,
+            time=self._clock(),
+            opaque=opaque,
+            measures=_Measures(),
+        )
 
     def resolve(
         self,
@@ -245,8 +134,15 @@ class Lake:
         assets: Iterable[str] = (),
         *,
         include_current: bool | None = None,
+        survey: Survey | None = None,
     ) -> Resolution:
         """The keys that a selection means, by asset; None means every key.
+
+        Args:
+            selection: which partitions.
+            assets: which assets; none: all.
+            include_current: whether the window that is still running counts; None: as defined.
+            survey: the look at the lake that tells keys that are kept in it or found in the data; None: a new one.
 
         Raises:
             RequestError: the selection names something that there is not; with the fix.
@@ -255,10 +151,16 @@ class Lake:
             selection = Selection.parse("all")
         if not isinstance(selection, Selection):
             selection = Selection.parse(selection)
-        scopes = self.scopes(assets)
-        if not scopes:
+        picked = [self.graph.asset(name) for name in assets] or self.graph.assets()
+        if not picked:
             raise DefinitionError("the lake has no assets", help="declare one: @lake.asset(partitions=Monthly(...))")
-        return resolve_all(selection, scopes, self._clock(), include_current)
+        survey = survey or self.survey()
+        scopes = [
+            Scope(asset.name, survey.partitions(asset), asset.where)
+            for asset in self.graph.assets()
+            if asset in picked
+        ]
+        return resolve_all(selection, scopes, survey.time, include_current)
 
     def status(
         self, selection: Selection | str | Iterable[str] | None = None, *, assets: Iterable[str] = ()
@@ -272,16 +174,19 @@ class Lake:
         Raises:
             RequestError: the selection or an asset's name is wrong.
         """
-        return self.status_of(self.survey(), self.resolve(selection, assets), with_orphans=selection is None)
+        survey = self.survey()
+        resolution = self.resolve(selection, assets, survey=survey)
+        return self.status_of(survey, resolution, with_orphans=selection is None)
 
     def status_of(self, survey: Survey, resolution: Resolution, *, with_orphans: bool) -> list[AssetStatus]:
         """The status of resolved keys, by one look."""
         from lakehouse.status import asset_status
 
-        found = [
-            asset_status(survey, self.graph.asset(name), keys, with_orphans=with_orphans)
-            for name, keys in resolution.keys_by_asset.items()
-        ]
+        with collected_later():
+            found = [
+                asset_status(survey, self.graph.asset(name), keys, with_orphans=with_orphans)
+                for name, keys in resolution.keys_by_asset.items()
+            ]
         survey.keep_digests()
         return found
 
@@ -305,12 +210,12 @@ class Lake:
             AssetUnknownError: there is no such asset.
             RequestError: the selection is wrong, none of it was made, or the versions of `as_of` are gone.
         """
-        from lakehouse.frames import published
+        from lakehouse.reading import published
 
         declared = self.graph.asset(asset)
         log = self.survey().log(asset)
         fold = log.read() if as_of is None else log.read(to=log.position(as_of))
-        keys = self._scanned(declared, selection, sorted(fold.keys))
+        keys = self._scanned(declared, selection, sorted(fold.keys, key=declared.partitions.order))
         made = [version for key in keys if (version := fold.key(key).version) is not None]
         if selection is not None and not made:
             raise RequestError(
@@ -333,6 +238,73 @@ class Lake:
             return known
         return self.resolve(selection, [asset.name], include_current=True).keys_by_asset[asset.name]
 
+    def validate(self, *, deep: bool = False) -> list[Finding]:
+        """What would go wrong in a run, for each source and asset; nothing is written.
+
+        Args:
+            deep: whether to read every row of the sources, rather than their heads.
+        """
+        from lakehouse.validate import validate
+
+        return validate(self.survey(), deep=deep)
+
+    # Keys that are kept in the lake
+
+    def add_partitions(self, asset: str, keys: Iterable[str], *, column: str | None = None) -> list[str]:
+        """Add keys to an asset with dynamic partitions; those are returned that were new.
+
+        Args:
+            asset: its name.
+            keys: values of the dynamic partition column.
+            column: which column, where the asset has several dynamic ones.
+
+        Raises:
+            RequestError: the asset has no such partitions, or their keys are found in the data.
+            PartitionKeyError: a key cannot be the name of a folder.
+            StorageError: the log cannot be written.
+        """
+        survey = self.survey()
+        dimension = _dynamic(survey, self.graph.asset(asset), column)
+        wanted = dimension.require_keys(list(keys))
+        return self._change_keys(survey, asset, dimension.column, wanted, "add")
+
+    def remove_partitions(self, asset: str, keys: Iterable[str], *, column: str | None = None) -> list[str]:
+        """Remove keys from an asset with dynamic partitions; those are returned that were there.
+
+        What was made of them stays as it is, and is orphaned.
+
+        Raises:
+            RequestError: the asset has no such partitions, or their keys are found in the data.
+            StorageError: the log cannot be written.
+        """
+        survey = self.survey()
+        dimension = _dynamic(survey, self.graph.asset(asset), column)
+        return self._change_keys(survey, asset, dimension.column, list(keys), "remove")
+
+    def _change_keys(
+        self, survey: Survey, asset: str, column: str, keys: Sequence[str], change: Literal["add", "remove"]
+    ) -> list[str]:
+        from functools import partial
+
+        from lakehouse.keylist import KeyList
+        from lakehouse.retention import forget_versions
+        from lakehouse.staging import open_run
+        from lakehouse.storage_errors import storage_errors
+
+        with (
+            storage_errors(survey.disk.root, "changing the keys"),
+            open_run(survey.disk, self._clock(), partial(forget_versions, survey.disk)) as run,
+        ):
+            listed = KeyList(
+                log=survey.log(asset),
+                column=column,
+                partitions=self.graph.asset(asset).partitions.describe(),
+                run=run,
+                by=_by(""),
+                clock=self._clock,
+            )
+            return listed.change(keys, change)
+
     # Making
 
     def plan(
@@ -345,25 +317,39 @@ class Lake:
         upstream: bool = True,
     ) -> Plan:
         """What making these partitions takes: they, and before them what they are made of and is not fresh."""
-        asked = resolution.keys_by_asset
+        with collected_later():
+            return self._plan(survey, resolution.keys_by_asset, force=force, only=only, upstream=upstream)
+
+    def _plan(
+        self,
+        survey: Survey,
+        asked: Mapping[str, Sequence[str]],
+        *,
+        force: bool,
+        only: Sequence[Filter],
+        upstream: bool,
+    ) -> Plan:
         order = self.graph.with_upstream(asked) if upstream else [self.graph.asset(name) for name in asked]
         keys: dict[str, list[str]] = {
             asset.name: [key for key in asked.get(asset.name, ()) if matches(survey.state(asset, key), only)]
             for asset in order
         }
-        for asset in reversed(order):
+        named = {name: frozenset(found) for name, found in keys.items()}
+        for asset in reversed(order) if upstream else ():
             for name in self.graph.upstream_assets(asset.name):
-                if name in keys and name not in asked:
-                    upper = self.graph.asset(name)
-                    needed = survey.upstream_keys(asset, upper, keys[asset.name])
-                    keys[name] = sorted({*keys[name], *needed}, key=upper.partitions.index)
+                upper, known = self.graph.asset(name), {*keys[name]}
+                needed = survey.inputs.upstream_keys(asset, upper, keys[asset.name])
+                if more := [key for key in needed if key not in known and survey.state(upper, key).is_due]:
+                    keys[name] = sorted([*keys[name], *more], key=survey.partitions(upper).order)
         plan = make_plan(
             keys,
             lambda name, key: survey.state(self.graph.asset(name), key),
-            forced=list(asked) if force else [],
-            explained=lambda _, state: survey.reason(state),
+            forced=lambda name, key: force and key in named[name],
+            explained=lambda name, key: survey.reason(self.graph.asset(name), key),
         )
-        return Plan(tuple(step for step in plan.steps if step.asset in asked or step.action != "keep"))
+        for name in dict.fromkeys(step.asset for step in plan.to_make):
+            survey.look_at_sources(self.graph.asset(name))
+        return plan
 
     def run(
         self,
@@ -385,7 +371,7 @@ class Lake:
             force=force,
             allow_schema_change=allow_schema_change,
             fail_fast=fail_fast,
-            by={"user": _user(), "host": os.uname().nodename, "command": command or Path(sys.argv[0]).name},
+            by=_by(command),
             clock=self._clock,
             in_memory_bytes=self._in_memory_bytes,
         )
@@ -425,7 +411,7 @@ class Lake:
             StorageError: the disk is at fault; what was committed stands, and doing it again is safe.
         """
         survey = self.survey()
-        resolution = self.resolve(selection, assets, include_current=include_current)
+        resolution = self.resolve(selection, assets, include_current=include_current, survey=survey)
         plan = self.plan(survey, resolution, force=force, only=only, upstream=upstream)
         for problem in survey.problems.values():
             raise problem
@@ -440,6 +426,50 @@ class Lake:
                 details=[f"{result.asset} {result.key}: {(result.error or {}).get('message')}" for result in failed],
             )
         return outcome.results
+
+
+def _dynamic(survey: Survey, asset: Asset, column: str | None) -> Dynamic:
+    """The dimension of an asset whose keys are kept in the lake, with its keys told."""
+    found = [
+        dimension
+        for dimension in survey.partitions(asset).dimensions
+        if isinstance(dimension, Dynamic) and column in (None, dimension.column)
+    ]
+    if not found:
+        named = "" if column is None else f" by {column!r}"
+        raise RequestError(
+            f"{asset.name} has no dynamic partitions{named}, they are {asset.partitions.kind}",
+            code="not-dynamic",
+            help=f"its keys are declared in {asset.where}",
+        )
+    if len(found) > 1:
+        names = ", ".join(dimension.column for dimension in found)
+        raise RequestError(f"{asset.name} has several dynamic columns: {names}", help="name one of them")
+    if found[0].discover:
+        raise RequestError(
+            f"the keys of {asset.name} are found in the data, and not kept in a list",
+            code="not-dynamic",
+            help=f"leave out discover=True to keep them by hand ({asset.where})",
+        )
+    return found[0]
+
+
+def _by(command: str) -> dict[str, str]:
+    return {"user": _user(), "host": os.uname().nodename, "command": command or Path(sys.argv[0]).name}
+
+
+class _Measures:
+    """Asks the rows; Polars loads when that is needed."""
+
+    def rows(self, survey: Survey, asset: Asset, name: str, keys: Sequence[str]) -> RowTable | None:
+        from lakehouse.measure import rows
+
+        return rows(survey, asset, name, keys)
+
+    def values(self, survey: Survey, asset: Asset, column: str) -> list[str] | None:
+        from lakehouse.measure import values
+
+        return values(survey, asset, column)
 
 
 def _user() -> str:

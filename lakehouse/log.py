@@ -18,6 +18,7 @@ from lakehouse import layout
 from lakehouse.disk import Disk, digest_file
 from lakehouse.errors import RequestError, StorageError
 from lakehouse.fold import Fold
+from lakehouse.garbage import collected_later
 from lakehouse.records import Commit, to_instant
 from lakehouse.storage_errors import storage_errors
 
@@ -80,10 +81,11 @@ class Log:
             StorageError: where the log is damaged; it names the commit.
         """
         end = self.end() if to is None else to
-        fold = self._from_checkpoint(end)
-        start = fold.number
-        for number in range(start + 1, end + 1):
-            self._add(fold, number)
+        with collected_later():
+            fold = self._from_checkpoint(end)
+            start = fold.number
+            for number in range(start + 1, end + 1):
+                self._add(fold, number)
         if to is None and end - start >= _CHECKPOINT_EVERY:
             self.disk.cache(self._checkpoint, fold.to_checkpoint())
         return fold

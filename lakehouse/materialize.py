@@ -152,15 +152,15 @@ class _AssetRun:
         """Why a key cannot be made: a partition that it reads failed in this run, or was never made."""
         for name in self.survey.graph.upstream_assets(self.asset.name):
             upstream = self.survey.graph.asset(name)
-            failed = self.reporter.failed_keys(name)
-            own = {key} if name in self.asset.reads or self.survey.is_declared(upstream, key) else set()
-            read = failed if self.survey.reads_all(self.asset, upstream) else own & failed
-            for upper in sorted(read):
-                return ComputeError(f"upstream {name} {upper} failed", code="upstream-failed")
-            if own and self.survey.fold(name).key(key).version is None:
-                is_declared = self.survey.is_declared(upstream, key)
-                what = f"{name} {key} is missing" if is_declared else f"{name} has no {key}"
-                return ComputeError(f"upstream {what}", code="upstream-missing")
+            failed, fold = self.reporter.failed_keys(name), self.survey.fold(name)
+            named = self.survey.inputs.reads(self.asset, upstream, key)
+            for upper in named.keys:
+                if upper in failed:
+                    return ComputeError(f"upstream {name} {upper} failed", code="upstream-failed")
+                if fold.key(upper).version is None:
+                    return ComputeError(f"upstream {name} {upper} is missing", code="upstream-missing")
+            if named.pending:
+                return ComputeError(f"upstream {name} {named.pending} has not ended", code="upstream-missing")
         return None
 
     def _attempt(self, steps: Sequence[Step]) -> set[str]:

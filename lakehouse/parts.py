@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from lakehouse.errors import AuditError
+from lakehouse.dimension import Partitions
+from lakehouse.errors import AuditError, PartitionKeyError
 
 __all__ = ["Divided", "Held", "Part", "divided", "held"]
 
@@ -102,34 +103,58 @@ class Divided:
     parts: Callable[[pl.DataFrame], dict[str | None, Part]]
 
 
-def divided(query: pl.LazyFrame, column: str, *, is_final: bool, spool: Callable[[], Path] | None) -> Divided:
-    """A query with its answer divided by a column, which the parts then lack.
+def divided(
+    query: pl.LazyFrame, partitions: Partitions, *, is_final: bool, spool: Callable[[], Path] | None
+) -> Divided:
+    """A query with its answer divided by the partition columns, which the parts then lack.
 
     Args:
-        query: what to divide.
-        column: holds each row's key, a String.
+        query: what to divide; it holds the partition columns, as String.
+        partitions: how keys are made of the columns' values.
         is_final: whether the rows come in the order in which they are to be published.
         spool: gives the path of a fresh folder for the files; None: the answer is divided in memory.
     """
     if spool is None:
-        return Divided(query, lambda answer: _by_key(answer, column))
+        return Divided(query, lambda answer: _by_key(answer, partitions))
+    if not partitions.columns:
+        whole = held(query, spool=spool)
+        return Divided(whole.query, lambda answer: _by_key(whole.rows(answer), partitions))
     sunk: list[Any] = []
     # A fresh folder: one in which a sink failed holds truncated files.
-    target = pl.PartitionBy(spool(), key=column, include_key=False, approximate_bytes_per_file=None)
+    columns = list(partitions.columns)
+    target = pl.PartitionBy(spool(), key=columns, include_key=False, approximate_bytes_per_file=None)
     sink = _to_file(query, target, is_final=is_final, on_paths=sunk.append)
-    return Divided(sink, lambda _: _from_files(sunk, is_final=is_final))
+    return Divided(sink, lambda _: _from_files(sunk, partitions, is_final=is_final))
 
 
-def _by_key(frame: pl.DataFrame, column: str) -> dict[str | None, Part]:
-    groups = frame.partition_by(column, as_dict=True, include_key=False, maintain_order=True)
-    return {key[0]: Part(rows=rows, row_count=rows.height) for key, rows in groups.items()}
+def _by_key(frame: pl.DataFrame, partitions: Partitions) -> dict[str | None, Part]:
+    if not partitions.columns:
+        return {partitions.key(()): Part(rows=frame, row_count=frame.height)}
+    groups = frame.partition_by(*partitions.columns, as_dict=True, include_key=False, maintain_order=True)
+    return {_key(values, partitions): Part(rows=rows, row_count=rows.height) for values, rows in groups.items()}
 
 
-def _from_files(sunk: Sequence[Any], *, is_final: bool) -> dict[str | None, Part]:
+def _key(values: Sequence[str | None], partitions: Partitions) -> str | None:
+    """The key of a row's values; None where it lacks one.
+
+    Raises:
+        AuditError: a value cannot be the name of a folder.
+    """
+    told = [value for value in values if value is not None]
+    if len(told) < len(values):
+        return None
+    try:
+        return partitions.key(told)
+    except PartitionKeyError as error:
+        raise AuditError(error.message, code="key-unsafe", help=error.help) from None
+
+
+def _from_files(sunk: Sequence[Any], partitions: Partitions, *, is_final: bool) -> dict[str | None, Part]:
     found: dict[str | None, Part] = {}
     for item in (item for paths in sunk for item in paths.paths):
-        text = unquote(Path(item.path).parent.name.partition("=")[2])
-        key = None if text == _HIVE_NULL else text
+        folders = Path(item.path).parts[-1 - len(partitions.columns) : -1]
+        texts = [unquote(folder.partition("=")[2]) for folder in folders]
+        key = _key([None if text == _HIVE_NULL else text for text in texts], partitions)
         if key in found:
             raise AuditError(f"{key} was written as several files", code="staged-damaged")
         found[key] = Part(rows=Path(item.path), row_count=item.num_rows, is_final=is_final)

@@ -1,134 +1,250 @@
-"""Period arithmetic: the text of a key <-> its ordinal <-> the first instant of its period.
+"""Period arithmetic: the ordinal of a period <-> its first day or hour <-> its key and its first instant in a zone.
 
-Knows calendar months, how their keys read and where their midnights lie in a time zone. Knows no definition: not
-which periods one has, nor how it refuses a text; and no clock (``now`` comes in).
+Knows years, quarters, months, weeks and days and where their midnights lie in a time zone; hours it leaves to
+`lakehouse.hours`. Knows no definition: not which periods one has, nor how it refuses a text; and no clock.
 """
 
 from __future__ import annotations
 
-import contextlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
-__all__ = ["Months"]
+from lakehouse.keyformats import KeyFormat, KeyParts
+from lakehouse.nearmisses import iso_day, near_day, near_quarter, near_time, near_week
 
-_DIRECTIVE = re.compile(r"%(.?)|[^%]+", re.DOTALL)
-_YEAR, _MONTH = r"[1-9][0-9]{3}", r"0[1-9]|1[0-2]"
-_ISO = re.compile(rf"{_YEAR}-(?:{_MONTH})(-[0-3][0-9])?")
-_COARSER = re.compile(_YEAR)
-_NEARLY = re.compile(r"([1-9][0-9]{3})(?:[-/._ ]([0-9]{1,2})|([0-9]{2}))(?:[-/._ ]?[0-9]{1,2})?")
-_BEGIN, _STOP = 1000 * 12, 9999 * 12 + 11  # four digits a year, and a window's end must be a datetime too
-_PARTS = {  # how each directive is written by str.format(year, month), read, and shown to a person
-    "Y": ("{0:04}", f"(?P<Y>{_YEAR})", "YYYY"),
-    "m": ("{1:02}", f"(?P<m>{_MONTH})", "MM"),
-    "d": ("01", "01", "01"),
-    "%": ("%", "%", "%"),
-}
+__all__ = ["FIRST_DAY", "Calendar", "Days", "Months", "Quarters", "Weeks", "Years", "named_period"]
+
+FIRST_DAY = date(1000, 1, 1)  # four digits a year, and a window's end must be a datetime too
 
 
 @dataclass(frozen=True, slots=True)
-class Months:
-    """Months as ordinals (months since year 0), their keys in one format, their midnights in one zone."""
+class Calendar(ABC):
+    """The periods of one unit as ordinals, which grow by one from each to the next; their keys, and their windows.
 
+    Attributes:
+        zone: whose clocks part the periods.
+        format: how keys read.
+        begin, stop: the ordinals that have keys are those from ``begin`` on, before ``stop``.
+    """
+
+    parts: ClassVar[KeyParts]
     zone: ZoneInfo
-    template: str
-    pattern: re.Pattern[str]
-    form: str
+    format: KeyFormat
+    begin: int
+    stop: int
 
     @classmethod
-    def of(cls, key_format: str, zone: ZoneInfo) -> Months:
-        """Months in a format of ``%Y``, ``%m``, ``%d`` and literal text; ``ValueError`` says what it lacks.
+    def of(cls, key_format: str, zone: ZoneInfo) -> Self:
+        """The calendar of a zone with keys in a format; ``ValueError`` says what is wrong with that."""
+        return cls(zone, KeyFormat.of(key_format, cls.parts), 0, 0).limited()
 
-        Each part has a fixed width, so keys are distinct, read back, and never change with the locale.
-        """
-        pieces = list(_pieces(key_format))
-        pattern = re.compile("".join(read for _, read, _ in pieces))
-        if not {"Y", "m"} <= pattern.groupindex.keys():
-            raise ValueError("does not tell months apart: expected both %Y and %m, as in %Y-%m")
-        form = "".join(shown for _, _, shown in pieces)
-        if form.startswith(".") or "/" in form or "\0" in form:
-            raise ValueError("gives no safe folder names: expected keys without / and NUL, not led by a dot")
-        return cls(zone, "".join(written for written, _, _ in pieces), pattern, form)
+    def limited(self) -> Self:
+        """The same with ``begin`` and ``stop`` as far as there are keys and datetimes."""
+        return replace(self, begin=self.at_or_after(FIRST_DAY), stop=self.holding(date.max))
+
+    @abstractmethod
+    def holding(self, day: date) -> int:
+        """The ordinal of the period that holds a day; where periods are hours, an instant."""
+
+    @abstractmethod
+    def first_day(self, ordinal: int) -> date:
+        """The day with which a period begins; where periods are hours, the local time."""
+
+    def within(self, start: date, end: date | None) -> Self:  # noqa: ARG002
+        """The calendar for the periods between these bounds; ``HoursUnfitError`` says why there is none."""
+        return self
 
     def text(self, ordinal: int) -> str:
-        """The key of a month."""
-        return self.template.format(ordinal // 12, ordinal % 12 + 1)
+        """The key of a period."""
+        return self.format.text(self.first_day(ordinal))
 
     def texts(self, first: int, last: int) -> list[str]:
-        """The keys from one month to another, both included."""
+        """The keys from one period to another, both included."""
         return [self.text(ordinal) for ordinal in range(first, last + 1)]
 
     def read(self, text: str) -> int | None:
         """The ordinal of a key in exactly this format."""
-        if not (match := self.pattern.fullmatch(text)):
+        if (day := self.format.read(text)) is None:
             return None
-        ordinal = int(match["Y"]) * 12 + int(match["m"]) - 1
-        return ordinal if ordinal < _STOP else None
+        ordinal = self.holding(day)
+        return ordinal if self.begin <= ordinal < self.stop and self.first_day(ordinal) == day else None
 
-    def read_first_day(self, text: str) -> int | None:
-        """The ordinal of the month on whose first day an ISO date falls."""
-        match = _ISO.fullmatch(text)
-        return self.holding(date.fromisoformat(text)) if match and match[1] == "-01" else None
+    def has(self, ordinal: int) -> bool:
+        """Whether a period has a key that reads back."""
+        return self.begin <= ordinal < self.stop and self.read(self.text(ordinal)) == ordinal
 
-    def read_coarser(self, text: str) -> tuple[int, int] | None:
-        """The first and last ordinal of the year that a text names."""
-        if not _COARSER.fullmatch(text) or int(text) * 12 + 11 >= _STOP:
+    def read_start(self, text: str) -> int | None:
+        """The ordinal of the period on whose first day an ISO date falls."""
+        if (day := iso_day(text)) is None:
             return None
-        return int(text) * 12, int(text) * 12 + 11
+        ordinal = self.holding(day)
+        return ordinal if self.begin <= ordinal < self.stop and self.first_day(ordinal) == day else None
 
     def guess(self, text: str) -> str | None:
         """The key that was probably meant by a text that is none."""
-        if not (match := _NEARLY.fullmatch(text.strip())):
+        if (day := self.near(text)) is None:
             return None
-        month = min(max(int(match[2] or match[3]), 1), 12)
-        return self.text(min(int(match[1]) * 12 + month - 1, _STOP - 1))
+        return self.text(min(max(self.holding(day), self.begin), self.stop - 1))
 
-    def day(self, bound: str | date) -> date | None:
-        """The day that a bound names: itself, an ISO date, or the first of the month whose key it is."""
-        if isinstance(bound, str):
-            with contextlib.suppress(ValueError):  # 2018-02-30 has the form and is no day
-                if (ordinal := self.read(bound)) is not None:
-                    return date(ordinal // 12, ordinal % 12 + 1, 1)
-                if match := _ISO.fullmatch(bound):
-                    return date.fromisoformat(bound if match[1] else f"{bound}-01")
+    def near(self, text: str) -> date | None:
+        """A day of the period that was probably meant."""
+        return near_day(text)
+
+    def bound(self, value: object) -> date | None:
+        """What the bound of a definition names: a day itself, an ISO date, or the first day of a key's period."""
+        if isinstance(value, str):
+            if (ordinal := self.read(value)) is not None:
+                return self.first_day(ordinal)
+            return iso_day(value) or type(self).of(self.parts.usual, self.zone).format.read(value)
+        if not isinstance(value, date) or isinstance(value, datetime):
             return None
-        is_day = isinstance(bound, date) and not isinstance(bound, datetime)
-        return bound if is_day and self.holding(bound) >= _BEGIN else None
+        return value if value >= FIRST_DAY else None
 
-    def holding(self, day: date) -> int:
-        """The ordinal of the month that holds a day."""
-        return day.year * 12 + day.month - 1
+    @property
+    def bound_forms(self) -> str:
+        """What a bound may look like, in words."""
+        form = self.format.form
+        return form if form == "YYYY-MM-DD" else f"{form} or a date YYYY-MM-DD"
 
-    def starting(self, day: date) -> int:
-        """The ordinal of the first month to start at or after a day, as far as there are keys."""
-        return min(self.holding(day) + (day.day > 1), _STOP - 1)
+    def at_or_after(self, bound: date) -> int:
+        """The ordinal of the first period to start at or after a bound."""
+        ordinal = self.holding(bound)
+        return ordinal + (self.first_day(ordinal) < bound)
 
     def start(self, ordinal: int) -> datetime:
-        """The local midnight at which a month begins."""
-        return datetime(ordinal // 12, ordinal % 12 + 1, 1, tzinfo=self.zone)
+        """The local midnight at which a period begins."""
+        day = self.first_day(ordinal)
+        return datetime(day.year, day.month, day.day, tzinfo=self.zone)
 
-    def running(self, now: datetime) -> int:
-        """The ordinal of the month whose window holds ``now``."""
-        if now.tzinfo is None:
-            raise ValueError("now must be a datetime with a time zone")
-        following = self.holding(now.astimezone(self.zone)) + 1
-        # Clocks set back over midnight show the old month again, although the new one has begun.
-        return following if self.start(following).astimezone(UTC) <= now.astimezone(UTC) else following - 1
+    def running(self, utc: datetime) -> int:
+        """The ordinal of the period whose window holds an instant, told in UTC."""
+        try:
+            ordinal = self.holding(utc.astimezone(self.zone))
+        except OverflowError:  # within a day of the first or the last year that Python knows
+            return self.holding(utc)
+        if not self.begin <= ordinal < self.stop:
+            return ordinal
+        # Clocks set back over midnight show the old day again, although the new one has begun; and a day that a zone
+        # skips begins and ends at once.
+        while self.start(ordinal) > utc:
+            ordinal -= 1
+        while self.start(ordinal + 1) <= utc:
+            ordinal += 1
+        return ordinal
 
 
-def _pieces(key_format: str) -> Iterator[tuple[str, str, str]]:
-    """How each directive and each literal text of a format is written, read and shown."""
-    seen: set[str] = set()
-    for match in _DIRECTIVE.finditer(key_format):
-        piece, name = match[0], match[1]
-        if name is None:
-            yield piece.replace("{", "{{").replace("}", "}}"), re.escape(piece), piece
-        elif name not in _PARTS:
-            raise ValueError(f"holds {piece}: expected only %Y, %m and %d, which read the same everywhere")
-        else:
-            written, read, shown = _PARTS[name]
-            yield written, f"(?P={name})" if name in seen & {"Y", "m"} else read, shown
-            seen.add(name)
+class Days(Calendar):
+    """Days, from midnight to midnight."""
+
+    __slots__ = ()
+
+    parts = KeyParts(unit="day", usual="%Y-%m-%d", allowed="Ymdj", enough=("Ymd", "Yj"))
+
+    def holding(self, day: date) -> int:
+        """Days since the one before the year 1."""
+        return day.toordinal()
+
+    def first_day(self, ordinal: int) -> date:
+        """The day itself."""
+        return date.fromordinal(ordinal)
+
+    def near(self, text: str) -> date | None:
+        """The day that was probably meant, by a time too."""
+        return day.date() if (day := near_time(text)) else None
+
+
+class Weeks(Calendar):
+    """ISO weeks, from Monday."""
+
+    __slots__ = ()
+
+    parts = KeyParts(unit="week", usual="%G-W%V", allowed="GVYmdj", enough=("GV", "Ymd", "Yj"))
+
+    def holding(self, day: date) -> int:
+        """Weeks since the year 1, which began with a Monday."""
+        return (day.toordinal() - 1) // 7
+
+    def first_day(self, ordinal: int) -> date:
+        """The Monday."""
+        return date.fromordinal(ordinal * 7 + 1)
+
+    def near(self, text: str) -> date | None:
+        """A day of the week that was probably meant."""
+        return near_week(text) or near_day(text)
+
+
+class Months(Calendar):
+    """Calendar months."""
+
+    __slots__ = ()
+
+    parts = KeyParts(unit="month", usual="%Y-%m", allowed="Ymd", enough=("Ym",), always_01="d")
+
+    def holding(self, day: date) -> int:
+        """Months since the year 0."""
+        return day.year * 12 + day.month - 1
+
+    def first_day(self, ordinal: int) -> date:
+        """The first of the month."""
+        return date(ordinal // 12, ordinal % 12 + 1, 1)
+
+
+class Quarters(Calendar):
+    """Quarters of calendar years."""
+
+    __slots__ = ()
+
+    parts = KeyParts(unit="quarter", usual="%Y-Q%q", allowed="Yqmd", enough=("Yq", "Ym"), always_01="d")
+
+    def holding(self, day: date) -> int:
+        """Quarters since the year 0."""
+        return day.year * 4 + (day.month - 1) // 3
+
+    def first_day(self, ordinal: int) -> date:
+        """The first of January, April, July or October."""
+        return date(ordinal // 4, ordinal % 4 * 3 + 1, 1)
+
+    def near(self, text: str) -> date | None:
+        """A day of the quarter that was probably meant."""
+        return near_quarter(text) or near_day(text)
+
+
+class Years(Calendar):
+    """Calendar years."""
+
+    __slots__ = ()
+
+    parts = KeyParts(unit="year", usual="%Y", allowed="Ymd", enough=("Y",), always_01="md")
+
+    def holding(self, day: date) -> int:
+        """The year's number."""
+        return day.year
+
+    def first_day(self, ordinal: int) -> date:
+        """The first of January."""
+        return date(ordinal, 1, 1)
+
+    def near(self, text: str) -> date | None:
+        """A day of the year that was probably meant."""
+        return near_day(text) or near_day(f"{text.strip()}-01")
+
+
+_ORDINARY = [unit.of(unit.parts.usual, ZoneInfo("UTC")) for unit in (Years, Quarters, Months, Weeks, Days)]
+
+
+def named_period(text: str, longer_than: str) -> tuple[date, date] | None:
+    """The first day of the period that its ordinary text names, and the day after its last.
+
+    Args:
+        text: ``2018``, ``2018-Q1``, ``2018-02``, ``2018-W05`` or ``2018-02-01``.
+        longer_than: the unit whose periods, and shorter ones, are not taken.
+    """
+    for calendar in _ORDINARY:
+        if calendar.parts.unit == longer_than:
+            return None
+        if (ordinal := calendar.read(text)) is not None:
+            return calendar.first_day(ordinal), calendar.first_day(ordinal + 1)
+    return None

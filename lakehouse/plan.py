@@ -5,7 +5,7 @@ Knows what was asked for and what the states are. Refuses to look at anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,22 +64,22 @@ def make_plan(
     keys: Mapping[str, Sequence[str]],
     state: Callable[[str, str], State],
     *,
-    forced: Collection[str],
-    explained: Callable[[str, State], str],
+    forced: Callable[[str, str], bool],
+    explained: Callable[[str, str], str],
 ) -> Plan:
     """The plan for these keys.
 
     Args:
         keys: the requested keys of each asset, assets in the order of making.
         state: tells the state of a partition.
-        forced: assets of which fresh partitions are made too, and files that somebody else made are replaced.
-        explained: says in words why a state is not fresh.
+        forced: whether a partition is made even if it is fresh, and a file that somebody else made is replaced.
+        explained: says in words what the state of a partition is, and why.
     """
     steps = []
     for asset, wanted in keys.items():
         for key in wanted:
             found = state(asset, key)
-            steps.append(Step(asset, key, _action(found, forced=asset in forced), found, explained(asset, found)))
+            steps.append(Step(asset, key, _action(found, forced=forced(asset, key)), found, explained(asset, key)))
     return Plan(tuple(steps))
 
 

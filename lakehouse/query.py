@@ -91,7 +91,7 @@ def _asset(survey: Survey, asset: Asset) -> Table | Frame:
     made = [key for key, state in fold.keys.items() if state.version is not None]
     if outdated := fold.outdated(made):
         return Frame(name=asset.name, load=partial(_refuse_outdated, asset, outdated))
-    versions = [fold.key(key).version for key in sorted(made, key=asset.partitions.index)]
+    versions = [fold.key(key).version for key in sorted(made, key=asset.partitions.order)]
     return Table(
         name=asset.name,
         files=tuple(str(survey.disk.path(version.path)) for version in versions if version is not None),
@@ -163,7 +163,7 @@ class _Scratch:
 
 def _whole(survey: Survey, node: Source | View, scratch: _Scratch) -> pl.LazyFrame:
     """All rows of a source or a view; what is no Polars frame goes through a file outside the lake."""
-    from lakehouse.frames import Reader
+    from lakehouse.reading import Reader
 
     inputs = [node] if isinstance(node, Source) else survey.graph.inputs(node.name)
     reader = Reader(

@@ -13,14 +13,16 @@ from lakehouse.staleness import Cause, State
 __all__ = ["ago", "explain"]
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_WIDE = 44  # so many characters of keys fit beside the rest of a reason
 
 
-def explain(state: State, *, source: Callable[[str], str]) -> str:
+def explain(state: State, *, source: Callable[[str], str], keys: Callable[[Cause], str]) -> str:
     """A state with its causes, in words.
 
     Args:
         state: what to explain.
         source: says what became of a source: ``data/raw_orders.csv changed 2 h ago``.
+        keys: names the upstream keys behind a cause: ``2018-02-03``.
     """
     if state.status == "fresh":
         return "last attempt failed" if state.is_failed else "fresh"
@@ -32,10 +34,10 @@ def explain(state: State, *, source: Callable[[str], str]) -> str:
         return "orphaned: the definition no longer has it"
     names = ", ".join(cause.input for cause in state.causes if cause.code == "code_changed")
     code = f"code changed: {names}" if names else "code changed"
-    return "stale: " + "; ".join(dict.fromkeys(_say(cause, source, code) for cause in state.causes))
+    return "stale: " + "; ".join(dict.fromkeys(_say(cause, source, keys, code) for cause in state.causes))
 
 
-def _say(cause: Cause, source: Callable[[str], str], code: str) -> str:
+def _say(cause: Cause, source: Callable[[str], str], keys: Callable[[Cause], str], code: str) -> str:
     match cause.code:
         case "code_changed":
             return code
@@ -44,15 +46,24 @@ def _say(cause: Cause, source: Callable[[str], str], code: str) -> str:
         case "source_unknown":
             return f"{cause.input} changed while it was read"
         case "upstream_changed":
-            return f"upstream {cause.input} changed"
+            return f"upstream {_some(cause, keys)} changed"
         case "upstream_stale":
-            return f"upstream {cause.input} is not fresh"
+            return f"upstream {_some(cause, keys)} is not fresh"
         case "schema_changed":
             return "the schema changed"
         case "window_open":
             return "made before its window was over"
         case _:
             return cause.code.replace("_", " ")
+
+
+def _some(cause: Cause, keys: Callable[[Cause], str]) -> str:
+    """An upstream with the keys that are behind a cause; the first few, where they are many."""
+    shown = keys(cause)
+    if len(shown) > _WIDE:
+        first = shown[:_WIDE].rpartition(", ")[0] or shown.partition(", ")[0]
+        shown = first if first == shown else f"{first}, …"
+    return f"{cause.input} {shown}".rstrip()
 
 
 def ago(then: datetime, now: datetime) -> str:

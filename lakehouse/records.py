@@ -90,7 +90,14 @@ class Version:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` gave; fields of later releases are passed over."""
-        return cls(**{name: data[name] for name in cls.__slots__})
+        return cls(
+            digest=data["digest"],
+            path=data["path"],
+            row_count=data["row_count"],
+            size_bytes=data["size_bytes"],
+            mtime_ns=data["mtime_ns"],
+            writer=data["writer"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,24 +105,35 @@ class Input:
     """The version of one thing that was read.
 
     Attributes:
-        kind: a source, or an asset of this lake.
+        kind: a source; an asset of this lake; or the rows that a source or view has for one key.
         version: its digest; None where it cannot be told, which never counts as unchanged.
         position: for an asset, the commit up to which its log was read.
+        keys: the upstream keys that were read, as a person would select them; None where it is the key itself.
+        absent: what the rule asked for and the upstream does not have, in words; empty where it has all.
     """
 
-    kind: Literal["source", "asset"]
+    kind: Literal["source", "asset", "rows"]
     version: str | None
     position: int | None = None
+    keys: str | None = None
+    absent: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values, those that are not set left out."""
         shown: dict[str, Any] = {"kind": self.kind, "version": self.version}
-        return shown if self.position is None else {**shown, "position": self.position}
+        optional = {"position": self.position, "keys": self.keys, "absent": self.absent or None}
+        return shown | {name: value for name, value in optional.items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` gave; fields of later releases are passed over."""
-        return cls(kind=data["kind"], version=data["version"], position=data.get("position"))
+        return cls(
+            kind=data["kind"],
+            version=data["version"],
+            position=data.get("position"),
+            keys=data.get("keys"),
+            absent=data.get("absent", ""),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +311,7 @@ class Commit:
         time: when; later than the commit before, whatever the clock says.
         shared: what its records have in common.
         records: one for each key that it speaks of.
+        listed: for partition columns whose keys are kept in the lake, the keys that there are from now on.
     """
 
     asset: str
@@ -301,6 +320,7 @@ class Commit:
     time: datetime
     shared: Provenance
     records: tuple[Materialization, ...]
+    listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The file's bytes."""
@@ -312,6 +332,7 @@ class Commit:
             "time": from_instant(self.time),
             **self.shared.to_json(),
             "records": [record.to_record() for record in self.records],
+            **({"listed": {column: list(keys) for column, keys in self.listed.items()}} if self.listed else {}),
         }
         return dump(content, indent=1) + b"\n"
 
@@ -334,5 +355,6 @@ class Commit:
                 Materialization.from_record(record, asset=content["asset"], shared=shared)
                 for record in content["records"]
             ),
+            listed={column: tuple(keys) for column, keys in dict(content.get("listed", {})).items()},
         )
         return commit, hashlib.sha256(data).hexdigest()

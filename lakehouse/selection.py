@@ -1,6 +1,7 @@
 """Selections: what a person asks for, resolved to the keys of each asset.
 
-Knows which keys of a definition an item names; how items read and are written it leaves to `lakehouse.grammar`.
+Knows which keys of a definition an item names; how items read and are written it leaves to `lakehouse.grammar`, and
+how keys are written as items to `lakehouse.shorthand`.
 Knows no states, of assets only their names, and no clock (``now`` comes in); refuses to clip or guess: what a
 definition does not have is an error.
 """
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lakehouse.callsite import CallSite
-from lakehouse.errors import AssetUnknownError, LakeError, RequestError
-from lakehouse.grammar import Dims, Glob, Item, Quoted, Range, Word, naming, read
-from lakehouse.partitions import Monthly
+from lakehouse.errors import AssetUnknownError, LakeError, PartitionKeyError, RequestError
+from lakehouse.grammar import Dims, Glob, Item, Quoted, Range, Value, Word, naming_in_path, read
+from lakehouse.partitions import Dimension, Partitions, Product
+from lakehouse.shorthand import describe
 
 __all__ = ["Dims", "Glob", "Quoted", "Range", "Resolution", "Scope", "Selection", "Word", "describe", "resolve_all"]
 
@@ -27,7 +29,7 @@ class Scope:
     """An asset that a selection may be about, and where it was defined."""
 
     asset: str
-    partitions: Monthly
+    partitions: Partitions
     where: CallSite | str
 
 
@@ -76,7 +78,7 @@ class Selection:
         request = _Request(scope, now, include_current)
         items = (i for i in self.items if not isinstance(i, Dims) or i.asset in {None, scope.asset})
         first, *others = [request.keys(item) for item in items]
-        return sorted({*first}.union(*others), key=scope.partitions.index) if others else first
+        return sorted({*first}.union(*others), key=scope.partitions.order) if others else first
 
 
 def resolve_all(
@@ -108,22 +110,6 @@ def resolve_all(
     return resolution
 
 
-def describe(keys: Iterable[str], partitions: Monthly) -> str:
-    """Keys as a person would select them, neighbours drawn together.
-
-    >>> describe(["2018-01", "2018-02", "2018-03", "2018-06"], Monthly("2018-01"))
-    '2018-01..2018-03, 2018-06'
-    """
-    runs: list[tuple[str, str]] = []
-    for key in keys:
-        if runs and partitions.index(key) == partitions.index(runs[-1][1]) + 1:
-            runs[-1] = (runs[-1][0], key)
-        else:
-            runs.append((key, key))
-    ends = ((naming(first), naming(last)) for first, last in runs)
-    return ", ".join(str(first if first == last else Range(first, last)) for first, last in ends)
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     """What one asset has at one instant, asked for items."""
@@ -133,48 +119,138 @@ class _Request:
     include_current: bool | None
 
     def keys(self, item: Item) -> list[str]:
-        """The keys that an item names, in declared order."""
+        """The keys that an item names, in order."""
         partitions = self.scope.partitions
+        if item == Word("all"):
+            return partitions.keys(self.now, self.include_current)
+        if item == Word("latest") and partitions.time is None:  # none is later than another
+            return self._found(partitions.keys(self.now, self.include_current), "latest")
+        if not partitions.dimensions:
+            return self._undivided(item)
+        if isinstance(item, Dims):
+            return self._combined({name: self._union(self._dimension(name), values) for name, values in item.values})
+        if isinstance(item, Quoted) and (key := self._whole(item.text)) is not None:
+            return [key]
+        dimension = self._plain(item)
+        try:
+            return self._combined({dimension.column: self._values(dimension, item)})
+        except PartitionKeyError as error:
+            if not (named := self._elsewhere(item, dimension)):
+                raise
+            message, facts = error.message, error.context
+            raise PartitionKeyError(message, code=error.code, help=f"write {named}", context=facts) from None
+
+    def _undivided(self, item: Item) -> list[str]:
+        """What an item names of an asset that is not partitioned."""
+        partitions, asset = self.scope.partitions, self.scope.asset
+        if isinstance(item, Dims):
+            self._dimension(item.values[0][0])
+        key = item.text if isinstance(item, Word | Quoted) else str(item)
+        partitions.check(key, self.now, asset, self.scope.where, self.include_current)
+        return [key]
+
+    def _combined(self, chosen: dict[str, list[str]]) -> list[str]:
+        """The keys with these values in the columns named, and any in the others."""
+        partitions = self.scope.partitions
+        if not isinstance(partitions, Product):
+            return chosen[partitions.columns[0]]
+        return partitions.combinations(
+            [
+                chosen[dimension.column]
+                if dimension.column in chosen
+                else dimension.keys(self.now, self.include_current)
+                for dimension in partitions.dimensions
+            ]
+        )
+
+    def _union(self, dimension: Dimension, items: Sequence[Value]) -> list[str]:
+        first, *others = [self._values(dimension, item) for item in items]
+        return sorted({*first}.union(*others), key=dimension.order) if others else first
+
+    def _values(self, dimension: Dimension, item: Value) -> list[str]:
+        """The keys of one dimension that an item names, in order."""
         match item:
             case Word("all"):
-                return partitions.keys(self.now, self.include_current)
+                return dimension.keys(self.now, self.include_current)
             case Word("latest"):
-                last = partitions.last_key(self.now, self.include_current)
-                return self._found([last] if last else [], "latest")
+                return self._found(dimension.latest(self.now, self.include_current), "latest")
             case Word() | Quoted():
-                return partitions.between(*self._span(item))
+                return dimension.between(*self._span(dimension, item))
             case Range(first, last):
-                return self._between(first, last)
+                return self._between(dimension, first, last)
             case Glob(pattern):
-                return self._found([*filter(_matcher(pattern), self.keys(Word("all")))], pattern)
-            case Dims(values):
-                for name, _ in values:
-                    self._require_dimension(name)
-                return self.keys(values[0][1])  # there is one column, and none is named twice
+                keys = dimension.keys(self.now, self.include_current)
+                return self._found([*filter(_matcher(pattern), keys)], pattern)
 
-    def _span(self, named: Word | Quoted) -> tuple[str, str]:
+    def _span(self, dimension: Dimension, named: Word | Quoted) -> tuple[str, str]:
         """The first and last key that a text names: both its key or, of a coarser date, what there is of it."""
-        partitions, text = self.scope.partitions, named.text
-        if isinstance(named, Word) and (span := partitions.coarser(text)):
-            last = partitions.last_key(self.now, self.include_current)
-            first = max(span[0], partitions.first_key, key=partitions.index)
-            last = min(span[1], last, key=partitions.index) if last else None
-            found = self._found(partitions.between(first, last) if last else [], text)
+        text = named.text
+        if isinstance(named, Word) and (span := dimension.coarser(text)):
+            found: list[str] = []
+            if ends := self._ends(dimension):
+                begin, end = max(span[0], ends[0], key=dimension.order), min(span[1], ends[1], key=dimension.order)
+                found = dimension.between(begin, end)
+            found = self._found(found, text)
             return found[0], found[-1]
-        key = partitions.parse(text, exact=isinstance(named, Quoted), also=self._extent())
-        partitions.check(key, self.now, self.scope.asset, self.scope.where, self.include_current)
+        key = dimension.parse(text, exact=isinstance(named, Quoted), also=self._extent())
+        dimension.check(key, self.now, self.scope.asset, self.scope.where, self.include_current)
         return key, key
 
-    def _between(self, first: Word | Quoted | None, last: Word | Quoted | None) -> list[str]:
-        partitions = self.scope.partitions
-        begin = self._span(first)[0] if first else partitions.first_key
-        end = self._span(last)[1] if last else partitions.last_key(self.now, self.include_current)
-        if end is None:
-            return []
-        if partitions.index(begin) > partitions.index(end):
+    def _between(self, dimension: Dimension, first: Word | Quoted | None, last: Word | Quoted | None) -> list[str]:
+        begin = self._span(dimension, first)[0] if first else None
+        end = self._span(dimension, last)[1] if last else None
+        if begin is None or end is None:
+            if (ends := self._ends(dimension)) is None:
+                return []
+            begin, end = begin or ends[0], end or ends[1]
+        if dimension.order(begin) > dimension.order(end):
             message, cure = f"{first}..{last} is reversed", f"did you mean {last}..{first}?"
             raise RequestError(message, code="range-reversed", help=cure)
-        return partitions.between(begin, end)
+        return dimension.between(begin, end)
+
+    def _ends(self, dimension: Dimension) -> tuple[str, str] | None:
+        """The first and last key that a dimension has by now; None if it has none yet."""
+        if (time := dimension.time) is not None:  # which knows them without listing all between
+            last = time.last_key(self.now, self.include_current)
+            return None if last is None else (time.first_key, last)
+        keys = dimension.keys(self.now, self.include_current)
+        return (keys[0], keys[-1]) if keys else None
+
+    def _whole(self, text: str) -> str | None:
+        """The key of several dimensions that a text is; None for any other text."""
+        partitions = self.scope.partitions
+        if not isinstance(partitions, Product):
+            return None
+        try:
+            key = partitions.key(partitions.values(text))
+        except PartitionKeyError:
+            return None
+        partitions.check(key, self.now, self.scope.asset, self.scope.where, self.include_current)
+        return key
+
+    def _plain(self, item: Value) -> Dimension:
+        """The dimension that is meant where none is named: time, or the only one."""
+        partitions = self.scope.partitions
+        if partitions.time is not None:
+            return partitions.time
+        if len(partitions.dimensions) == 1:
+            return partitions.dimensions[0]
+        named = self._elsewhere(item, None) or f"{partitions.columns[0]}={self._example(partitions.dimensions[0])}"
+        message = f"{item} is of no one dimension: {self.scope.asset} has {' × '.join(partitions.columns)}"
+        raise RequestError(message, code="dimension-unnamed", help=f"write COLUMN=KEY, e.g. {named}")
+
+    def _example(self, dimension: Dimension) -> str:
+        ends = self._ends(dimension)
+        return str(naming_in_path(ends[0])) if ends else "KEY"
+
+    def _elsewhere(self, item: Value, tried: Dimension | None) -> str:
+        """How the other dimension that has a key of this text is named; empty if none has."""
+        if not isinstance(item, Word | Quoted):
+            return ""
+        for dimension in self.scope.partitions.dimensions:
+            if dimension is not tried and item.text in dimension.keys(self.now, self.include_current):
+                return f"{dimension.column}={naming_in_path(item.text)}"
+        return ""
 
     def _found(self, keys: list[str], text: str) -> list[str]:
         if keys:
@@ -185,11 +261,12 @@ class _Request:
     def _extent(self) -> str:
         return f"{self.scope.asset} has {self.scope.partitions.extent(self.now, self.include_current)}"
 
-    def _require_dimension(self, name: str) -> None:
-        columns = self.scope.partitions.columns
-        if name not in columns:
-            cure = _nearest(name, columns, "Dimensions")
+    def _dimension(self, name: str) -> Dimension:
+        dimensions = {dimension.column: dimension for dimension in self.scope.partitions.dimensions}
+        if name not in dimensions:
+            cure = _nearest(name, [*dimensions], "Dimensions") if dimensions else "it is not partitioned: write all"
             raise RequestError(f"{self.scope.asset} has no dimension {name!r}", code="dimension-unknown", help=cure)
+        return dimensions[name]
 
 
 def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:

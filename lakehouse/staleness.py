@@ -141,5 +141,5 @@ def _input_causes(known: KeyState, now: Now) -> list[Cause]:
         elif made_of is not None and made_of.version is None:
             causes.append(Cause("source_unknown", name))
         elif made_of is None or present.version is None or made_of.version != present.version:
-            causes.append(Cause("source_changed" if present.kind == "source" else "upstream_changed", name))
+            causes.append(Cause("upstream_changed" if present.kind == "asset" else "source_changed", name))
     return causes

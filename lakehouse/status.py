@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lakehouse.assets import Asset
+from lakehouse.dimension import Partitions
 from lakehouse.records import Materialization
-from lakehouse.staleness import Cause, State
+from lakehouse.staleness import Cause
 from lakehouse.survey import Survey
 
 __all__ = ["AssetStatus", "PartitionStatus", "asset_status"]
@@ -49,19 +50,26 @@ class AssetStatus:
 
     Attributes:
         asset: its name.
-        kind: of its partitions: *monthly*.
-        first: the first key that the definition has.
-        last: the last one by now; None where there is none yet.
+        definition: its partitions, all keys told.
+        extent: what they span, in words: ``2018-01..2026-10``.
+        first: the first window of time that the definition has; None where its keys are no times.
+        last: the last one by now; None likewise, and where there is none yet.
         partitions: every partition asked for.
         is_behind: whether commits are not yet projected onto the Hive tree; the next writing command does it.
     """
 
     asset: str
-    kind: str
-    first: str
+    definition: Partitions
+    extent: str
+    first: str | None
     last: str | None
     partitions: tuple[PartitionStatus, ...]
     is_behind: bool
+
+    @property
+    def kind(self) -> str:
+        """Of its partitions: *monthly*."""
+        return self.definition.kind
 
     @property
     def counts(self) -> dict[str, int]:
@@ -83,29 +91,31 @@ def asset_status(survey: Survey, asset: Asset, keys: Sequence[str], *, with_orph
         keys: which, in the order of the answer.
         with_orphans: whether to add partitions that the log has and the definition no longer does.
     """
-    states: dict[str, State] = {key: survey.state(asset, key) for key in keys}
+    definition, found = survey.partitions(asset), list(keys)
     if with_orphans:
         made = [key for key, known in survey.fold(asset.name).keys.items() if known.version is not None]
-        for key in sorted((key for key in made if not survey.is_declared(asset, key)), key=asset.partitions.index):
-            if (state := survey.state(asset, key)).status == "orphaned":
-                states[key] = state
+        strangers = sorted((key for key in made if not survey.is_declared(asset, key)), key=definition.order)
+        found += [key for key in strangers if survey.state(asset, key).status == "orphaned"]
+    windows = definition.time
     return AssetStatus(
         asset=asset.name,
-        kind=asset.partitions.kind,
-        first=asset.partitions.first_key,
-        last=asset.partitions.last_key(survey.time),
-        partitions=tuple(_partition(survey, key, state) for key, state in states.items()),
+        definition=definition,
+        extent=definition.extent(survey.time),
+        first=windows and windows.first_key,
+        last=windows and windows.last_key(survey.time),
+        partitions=tuple(_partition(survey, asset, key) for key in found),
         is_behind=survey.is_behind(asset.name),
     )
 
 
-def _partition(survey: Survey, key: str, state: State) -> PartitionStatus:
+def _partition(survey: Survey, asset: Asset, key: str) -> PartitionStatus:
+    state = survey.state(asset, key)
     has_data = state.status in ("fresh", "stale", "orphaned")
     version, current = (state.known.version, state.known.current) if has_data else (None, None)
     return PartitionStatus(
         key=key,
         status="empty" if state.status == "fresh" and state.is_empty else state.status,
-        reason=survey.reason(state),
+        reason=survey.reason(asset, key),
         causes=state.causes,
         row_count=version.row_count if version else None,
         size_bytes=version.size_bytes if version else None,

@@ -5,32 +5,50 @@ Knows where to look, and looks once. Refuses to decide: `staleness.decide` does 
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from lakehouse import layout
 from lakehouse.assetcode import Code, code_of
 from lakehouse.assets import Asset, Source
+from lakehouse.categories import Dynamic
+from lakehouse.digestcache import DigestCache
+from lakehouse.dimension import Partitions
 from lakehouse.disk import Disk
 from lakehouse.errors import DefinitionError, SourceError
 from lakehouse.fold import Fold
 from lakehouse.graph import Graph
+from lakehouse.inputs import Inputs, RowTable
 from lakehouse.log import Log
-from lakehouse.projection import FileState, compare, let_go, projected
-from lakehouse.reasons import ago, explain
-from lakehouse.records import Input, Version
-from lakehouse.sources import DigestCache, SourceNow, look_at
-from lakehouse.staleness import Now, State, decide
+from lakehouse.projection import FileState, compare, is_in_place, let_go, projected
+from lakehouse.reasons import explain
+from lakehouse.records import Version
+from lakehouse.sourcenow import SourceNow
+from lakehouse.sources import look_at
+from lakehouse.staleness import Cause, Now, State, decide
+from lakehouse.selection import describe
 from lakehouse.storage_errors import storage_errors
+from lakehouse.verdicts import Verdicts
+from lakehouse.versions import digest_of
 
-__all__ = ["Survey"]
+__all__ = ["Measures", "Survey"]
 
 _DIGESTS: Final = f"{layout.cache_folder()}/digests.json"
+
+
+class Measures(Protocol):
+    """Asks the rows what only they can tell; None where they cannot be read."""
+
+    def rows(self, survey: Survey, asset: Asset, name: str, keys: Sequence[str]) -> RowTable | None:
+        """A digest of the rows that an argument of an asset's function has for each key."""
+
+    def values(self, survey: Survey, asset: Asset, column: str) -> list[str] | None:
+        """The values of a partition column in what an asset's function reads."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +61,8 @@ class Survey:
         base: the project's folder, against which sources resolve.
         time: the present instant.
         opaque: the lake's own objects by id, which stand for themselves in code versions.
+        measures: asks the rows, where neither logs nor files tell.
+        inputs: what each partition is made of.
         problems: sources that could not be looked at.
     """
 
@@ -51,17 +71,26 @@ class Survey:
     base: Path
     time: datetime
     opaque: Mapping[int, str]
+    measures: Measures
+    inputs: Inputs = field(init=False)
     problems: dict[str, SourceError] = field(default_factory=dict)
     _folds: dict[str, Fold] = field(default_factory=dict)
     _behind: dict[str, bool] = field(default_factory=dict)
     _let_go: dict[str, Mapping[str, Sequence[Version]]] = field(default_factory=dict)
     _codes: dict[str, Code] = field(default_factory=dict)
-    _declared: dict[str, frozenset[str]] = field(default_factory=dict)
+    _declared: dict[tuple[str, bool | None], frozenset[str]] = field(default_factory=dict)
     _sources: dict[str, SourceNow] = field(default_factory=dict)
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
-    _wholes: dict[str, tuple[list[str], Input]] = field(default_factory=dict)
-    _due_wholes: dict[str, bool] = field(default_factory=dict)
+    _told: dict[str, Partitions] = field(default_factory=dict)
+    _keys: dict[str, frozenset[str]] = field(default_factory=dict)
+    _tables: dict[tuple[str, str], RowTable | None] = field(default_factory=dict)
+    _due: dict[tuple[str, str, int], bool] = field(default_factory=dict)
+    _running: dict[tuple[str, datetime], int] = field(default_factory=dict)
+    _root: str = ""
     _cache: DigestCache | None = None
+
+    def __post_init__(self) -> None:
+        self.inputs, self._root = Inputs(self), str(self.disk.root)
 
     def log(self, asset: str) -> Log:
         """The asset's log."""
@@ -90,8 +119,10 @@ class Survey:
             if any(upper.name == fold.asset for upper in self.graph.with_upstream([asset.name]))
         }
         self._states = {known: state for known, state in self._states.items() if known[0] not in below}
-        self._wholes.clear()
-        self._due_wholes.clear()
+        self._due.clear()
+        self._told.pop(fold.asset, None)
+        self._declared = {entry: keys for entry, keys in self._declared.items() if entry[0] != fold.asset}
+        self.inputs.forget(fold.asset)
 
     def _take(self, fold: Fold) -> None:
         self._folds[fold.asset] = fold
@@ -119,20 +150,44 @@ class Survey:
         Raises:
             SourceError: it is missing or cannot be read; it is then among `problems`.
         """
+        known = None
         if again:
-            self._sources.pop(name, None)
+            known = self._sources.pop(name, None)
+            self._keys.pop(name, None)
+            self._tables.clear()
             self.problems.pop(name, None)
+            self.inputs.forget(name)
         if (problem := self.problems.get(name)) is not None:
             raise problem.with_traceback(None)  # or each time that it is raised would lengthen it
         if name not in self._sources:
             node = self.graph.node(name)
             assert isinstance(node, Source)  # noqa: S101  the graph's inputs say so
             try:
-                self._sources[name] = look_at(node, self.base, self._digests(), lambda: self._needed_by(name))
+                self._sources[name] = look_at(
+                    node, self.base, self._digests(), lambda: self._needed_by(name), known=known
+                )
             except SourceError as error:
                 self.problems[name] = error
                 raise
         return self._sources[name]
+
+    def look_at_sources(self, asset: Asset) -> None:
+        """Look at what an asset is made of; what cannot be looked at is then among `problems`."""
+        for node in self.graph.inputs(asset.name):
+            if isinstance(node, Source):
+                with contextlib.suppress(SourceError):
+                    self.source(node.name)
+
+    def source_for(self, asset: Asset, source: Source, keys: Sequence[str]) -> SourceNow:
+        """A source as far as some keys of an asset read it: of Hive folders, those of the upstream keys.
+
+        Raises:
+            SourceError: it is missing or cannot be read.
+        """
+        now = self.source(source.name)
+        if source.partitions is None or self.inputs.is_whole(asset, source):
+            return now
+        return now.only(dict.fromkeys(upper for key in keys for upper in self.inputs.reads(asset, source, key).keys))
 
     def _needed_by(self, source: str) -> str:
         readers = [
@@ -150,7 +205,7 @@ class Survey:
 
     def keep_digests(self) -> None:
         """Keep what was read of sources, so that the next command need not read it."""
-        if self._cache is not None and self._cache.is_changed and self.disk.path(layout.BOOKKEEPING).is_dir():
+        if self._cache is not None and self._cache.is_changed and self._has_place():
             self.disk.cache(self.disk.path(_DIGESTS), self._cache.to_json())
             self._cache.is_changed = False
 
@@ -164,98 +219,230 @@ class Survey:
             self._codes[asset.name] = code_of(asset, self.graph, opaque=self.opaque)
         return self._codes[asset.name]
 
-    def inputs(self, asset: Asset, key: str) -> dict[str, Input]:
-        """The present version of each thing that one partition is made of.
+    # Keys
+
+    def partitions(self, asset: Asset) -> Partitions:
+        """An asset's partitions, with the keys told that are kept in the lake or found in the data."""
+        if not asset.partitions.unknown_columns:
+            return asset.partitions
+        if asset.name not in self._told:
+            listed = self.fold(asset.name).listed
+            self._told[asset.name] = asset.partitions  # while keys are asked for, there are none
+            keys = {
+                dimension.column: self._discovered(asset, dimension.column)
+                if isinstance(dimension, Dynamic) and dimension.discover
+                else listed.get(dimension.column, ())
+                for dimension in asset.partitions.dimensions
+                if dimension.column in asset.partitions.unknown_columns
+            }
+            self.inputs.forget(asset.name)
+            self._told[asset.name] = asset.partitions.with_keys(keys)
+        return self._told[asset.name]
+
+    def source_partitions(self, source: Source) -> Partitions:
+        """A partitioned source's, with the keys told that its folders have."""
+        partitions = source.partitions
+        assert partitions is not None  # noqa: S101  the caller has looked
+        found: dict[str, dict[str, None]] = {column: {} for column in partitions.unknown_columns}
+        if found:
+            for values in map(partitions.values, self.source(source.name).keys):
+                for column, value in zip(partitions.columns, values, strict=True):
+                    if column in found:
+                        found[column][value] = None
+        return partitions.with_keys({column: list(values) for column, values in found.items()})
+
+    def source_keys(self, name: str) -> frozenset[str]:
+        """The keys that a partitioned source has folders for; none where it cannot be looked at."""
+        if name not in self._keys:
+            try:
+                self._keys[name] = frozenset(self.source(name).keys)
+            except SourceError:
+                self._keys[name] = frozenset()
+        return self._keys[name]
+
+    def is_declared(self, asset: Asset, key: str) -> bool:
+        """Whether the definition has a key by now, be its window still open."""
+        return key in self._known_keys(asset, include_current=True)
+
+    def is_listed(self, asset: Asset, key: str) -> bool:
+        """Whether the definition has a key by now as it says itself: windows that still run only if it includes them."""
+        return key in self._known_keys(asset, include_current=None)
+
+    def _known_keys(self, asset: Asset, *, include_current: bool | None) -> frozenset[str]:
+        entry = asset.name, include_current
+        if entry not in self._declared:
+            self._declared[entry] = frozenset(self.partitions(asset).keys(self.time, include_current))
+        return self._declared[entry]
+
+    # What only rows can tell
+
+    def rows(self, asset: Asset, name: str) -> RowTable | None:
+        """Digests of the rows that an argument of an asset's function has for each key; None where untold.
+
+        They are asked once for each content.
 
         Raises:
             SourceError: a source is missing or cannot be read.
         """
-        return {node.name: self._input(asset, node, key) for node in self.graph.inputs(asset.name)}
+        if (asset.name, name) not in self._tables:
+            self._tables[asset.name, name] = self._row_table(asset, name)
+        return self._tables[asset.name, name]
 
-    def _inputs_or_unknown(self, asset: Asset, key: str) -> dict[str, Input]:
+    def _row_table(self, asset: Asset, name: str) -> RowTable | None:
+        keys = self.inputs.row_keys(asset, name)
+        if (on := self._content(asset, [name], {"keys": keys})) is None:
+            return None
+        if (kept := self._kept_rows(asset, name, on)) is not None:
+            return kept
+        table = self.measures.rows(self, asset, name, keys)
+        if table is None or not self._is_as_it_was([name]):
+            return None
+        self._keep_rows(asset, name, on, table)
+        return table
+
+    def _kept_rows(self, asset: Asset, name: str, on: str) -> RowTable | None:
+        match Verdicts(self.disk, asset.name).get(f"rows/{name}", on):
+            case {"columns": list(columns), "digests": list(digests)}:
+                return RowTable(tuple(columns), {tuple(values): digest for values, digest in digests})
+        return None
+
+    def _keep_rows(self, asset: Asset, name: str, on: str, table: RowTable) -> None:
+        if self._has_place():
+            digests = [[list(values), digest] for values, digest in table.digests.items()]
+            content = {"columns": table.columns, "digests": digests}
+            Verdicts(self.disk, asset.name).keep(f"rows/{name}", on, content)
+
+    def rows_to_ask(self, asset: Asset) -> dict[str, list[str]]:
+        """The arguments whose rows are yet to be digested, with the keys: it may be done along with what reads them.
+
+        Raises:
+            SourceError: a source is missing or cannot be read.
+        """
         found = {}
-        for node in self.graph.inputs(asset.name):
-            try:
-                found[node.name] = self._input(asset, node, key)
-            except SourceError:
-                found[node.name] = Input(kind="source", version=None)
+        for name in self.inputs.by_rows(asset):
+            keys = self.inputs.row_keys(asset, name)
+            on = None if (asset.name, name) in self._tables else self._content(asset, [name], {"keys": keys})
+            if on is not None and self._kept_rows(asset, name, on) is None:
+                found[name] = keys
         return found
 
-    def _input(self, asset: Asset, node: Source | Asset, key: str) -> Input:
-        if isinstance(node, Source):
-            return Input(kind="source", version=self.source(node.name).version)
-        if not self.reads_all(asset, node):
-            return self._version_of(node, [key])
-        return self._whole(node)[1]
+    def take_rows(self, asset: Asset, name: str, keys: Sequence[str], table: RowTable) -> None:
+        """Take the digests of an argument's rows, which were asked while its sources held still."""
+        self._tables[asset.name, name] = table
+        if (on := self._content(asset, [name], {"keys": keys})) is not None:
+            self._keep_rows(asset, name, on, table)
 
-    def _whole(self, upstream: Asset) -> tuple[list[str], Input]:
-        """All keys of an upstream asset that were made, and their version: what a view over it sees."""
-        if upstream.name not in self._wholes:
-            keys = self.fold(upstream.name).keys.items()
-            made = sorted(key for key, known in keys if known.version is not None)
-            self._wholes[upstream.name] = made, self._version_of(upstream, made)
-        return self._wholes[upstream.name]
+    def _is_as_it_was(self, names: Sequence[str]) -> bool:
+        """Whether the sources below some names have not changed since they were looked at."""
+        nodes = (node for name in names for node in self.graph.below(name))
+        return all(self.source(node.name).is_as_it_was for node in nodes if isinstance(node, Source))
 
-    def _version_of(self, upstream: Asset, keys: Iterable[str]) -> Input:
-        fold = self.fold(upstream.name)
-        versions = [(key, version.digest) for key in keys if (version := fold.key(key).version) is not None]
-        digest = hashlib.sha256(json.dumps(versions).encode()).hexdigest()
-        return Input(kind="asset", version=digest, position=fold.number)
+    def _discovered(self, asset: Asset, column: str) -> list[str]:
+        """The keys that a column has in the data; where that cannot be read, those that were made."""
+        partitions, verdicts, subject = asset.partitions, Verdicts(self.disk, asset.name), f"keys/{column}"
+        on = None
+        try:
+            on = self._content(asset, asset.reads, {"column": column})
+        except SourceError:
+            found = None
+        else:
+            if on is not None and isinstance(kept := verdicts.get(subject, on), list):
+                return kept
+            found = self.measures.values(self, asset, column)
+        if found is not None:
+            if on is not None and self._has_place() and self._is_as_it_was(asset.reads):
+                verdicts.keep(subject, on, found)
+            return found
+        place = partitions.columns.index(column)
+        known = self.fold(asset.name).keys.items()
+        return sorted({partitions.values(key)[place] for key, state in known if state.version is not None})
 
-    def reads_all(self, asset: Asset, upstream: Asset) -> bool:
-        """Whether a view stands between two assets: it sees all partitions of the upstream."""
-        return any(upstream.name in view.reads for view in self.graph.views(asset.name))
+    def _content(self, asset: Asset, names: Sequence[str], facts: Mapping[str, object]) -> str | None:
+        """A digest of all that decides the rows of some arguments; None where a version cannot be told."""
+        versions: list[tuple[str, str | None]] = []
+        for node in {node.name: node for name in names for node in self.graph.below(name)}.values():
+            is_source = isinstance(node, Source)
+            versions.append((node.name, self.source(node.name).version if is_source else self.fold(node.name).digest))
+            if is_source and versions[-1][1] is None:
+                return None
+        found = {"code": self.code(asset).digest, "versions": versions, **facts}
+        return digest_of({name: json.dumps(fact) for name, fact in found.items()})
 
-    def upstream_keys(self, asset: Asset, upstream: Asset, keys: Iterable[str]) -> list[str]:
-        """The keys of an upstream asset that some keys read, in time order.
+    def _has_place(self) -> bool:
+        return self.disk.path(layout.BOOKKEEPING).is_dir()
 
-        These are the same keys, as far as the upstream has them; and, where a view reads it, all that were made.
-        """
-        found = {key for key in keys if self.is_declared(upstream, key)}
-        if self.reads_all(asset, upstream):
-            found.update(key for key in self._whole(upstream)[0] if self.is_declared(upstream, key))
-        return sorted(found, key=upstream.partitions.index)
-
-    def is_declared(self, asset: Asset, key: str) -> bool:
-        """Whether the definition has a key by now, be its window still open."""
-        if asset.name not in self._declared:
-            self._declared[asset.name] = frozenset(asset.partitions.keys(self.time, include_current=True))
-        return key in self._declared[asset.name]
+    # States
 
     def state(self, asset: Asset, key: str) -> State:
         """The state of one partition, with its reasons."""
         if (asset.name, key) not in self._states:
             file = self._file(asset, key)  # first, for it may find that the log has gone on
             fold, code = self.fold(asset.name), self.code(asset)
+            known, is_declared = fold.key(key), self.is_declared(asset, key)
+            # What was never made, or is no longer where it was, is not held against anything.
+            is_held = known.version is not None and file == "same" and is_declared
             now = Now(
                 code=code.digest,
                 code_parts=code.parts,
-                stale_upstream=self._stale_upstream(asset, key),
-                inputs=self._inputs_or_unknown(asset, key),
+                stale_upstream=self._stale_upstream(asset, key) if is_held else (),
+                inputs=self.inputs.of_or_unknown(asset, key) if is_held else {},
                 schema=fold.schema,
                 time=self.time,
             )
             self._states[asset.name, key] = decide(
-                fold.key(key),
+                known,
                 file,
                 now=now,
-                window_end=asset.partitions.window(key).end,
-                code_parts=fold.code_parts(key),
-                is_declared=self.is_declared(asset, key),
+                window_end=self._window_end(asset, key) if is_held else None,
+                code_parts=fold.code_parts(key) if is_held else {},
+                is_declared=is_declared,
             )
         return self._states[asset.name, key]
 
-    def reason(self, state: State) -> str:
-        """A state in words, with what became of each source."""
+    def _window_end(self, asset: Asset, key: str) -> datetime | None:
+        """The end of a key's window, where that can matter: it had not come when the partition was made."""
+        current = self.fold(asset.name).key(key).current
+        if (windows := asset.partitions.time) is None or current is None:
+            return None
+        entry = asset.name, current.started
+        if entry not in self._running:
+            self._running[entry] = windows.holding(current.started)
+        value = asset.partitions.values(key)[asset.partitions.columns.index(windows.column)]
+        return windows.window(value).end if windows.index(value) >= self._running[entry] else None
+
+    def reason(self, asset: Asset, key: str) -> str:
+        """The state of one partition in words, with what became of each thing that it is made of."""
+        state = self.state(asset, key)
 
         def source(name: str) -> str:
-            node = self.graph.node(name)
-            assert isinstance(node, Source)  # noqa: S101  the cause says so
-            if (problem := self.problems.get(name)) is not None:
-                return problem.message
-            return f"{node.path} changed {ago(self.source(name).changed, self.time)}"
+            """What became of a source, or of what the rows of an argument come from."""
+            sources = self.inputs.sources_of(name)
+            for node in sources:
+                if (problem := self.problems.get(node.name)) is not None:
+                    return problem.message
+            recorded = state.known.current.started if state.known.current else self.time
+            found = [self.source_for(asset, node, [key]) for node in sources]
+            newer = [now for now in found if now.changed is None or now.changed > recorded] or found[:1]
+            return newer[0].became(self.time)
 
-        return explain(state, source=source)
+        def keys(cause: Cause) -> str:
+            found = self.upstream_of(asset, key, cause)
+            return describe(found, self.partitions(self.graph.asset(cause.input))) if found else ""
+
+        return explain(state, source=source, keys=keys)
+
+    def upstream_of(self, asset: Asset, key: str, cause: Cause) -> list[str]:
+        """The upstream keys behind a cause: those that are due, or were made anew since the partition was."""
+        upstream = self.graph.node(cause.input)
+        if not isinstance(upstream, Asset):
+            return []
+        read = self.inputs.reads(asset, upstream, key).keys
+        if cause.code == "upstream_stale":
+            return [upper for upper in read if self._is_to_be_made(upstream, upper)]
+        current, fold = self.state(asset, key).known.current, self.fold(upstream.name)
+        made_of = current.inputs.get(upstream.name) if current else None
+        position = made_of.position if made_of and made_of.position is not None else 0
+        return [upper for upper in read if fold.key(upper).since > position]
 
     def _stale_upstream(self, asset: Asset, key: str) -> list[str]:
         return [
@@ -266,14 +453,13 @@ class Survey:
 
     def _is_due(self, asset: Asset, upstream: Asset, key: str) -> bool:
         """Whether any upstream partition that a key reads is to be made itself."""
-        if upstream.name in asset.reads and self._is_to_be_made(upstream, key):
-            return True
-        if not self.reads_all(asset, upstream):
-            return False
-        if upstream.name not in self._due_wholes:
-            due = any(self._is_to_be_made(upstream, upper) for upper in self._whole(upstream)[0])
-            self._due_wholes[upstream.name] = due
-        return self._due_wholes[upstream.name]
+        named = self.inputs.reads(asset, upstream, key)
+        if len(named.keys) == 1:
+            return self._is_to_be_made(upstream, named.keys[0])
+        entry = asset.name, upstream.name, id(named)  # many keys may share one answer
+        if entry not in self._due:
+            self._due[entry] = any(self._is_to_be_made(upstream, upper) for upper in named.keys)
+        return self._due[entry]
 
     def _is_to_be_made(self, asset: Asset, key: str) -> bool:
         """Whether a partition is due and the definition still has it; what it no longer has is read as it was."""
@@ -281,11 +467,17 @@ class Survey:
 
     def file(self, asset: Asset, key: str) -> Path:
         """Where a partition's file stands in the Hive tree."""
+        return self.disk.path(self._hive_file(asset, key))
+
+    def _hive_file(self, asset: Asset, key: str) -> str:
         partition = layout.partition_path(asset.partitions.columns, asset.partitions.values(key))
-        return self.disk.path(layout.hive_file(asset.name, partition))
+        return layout.hive_file(asset.name, partition)
 
     def _file(self, asset: Asset, key: str) -> FileState:
         """Whether the Hive tree holds what the log names; a step that is due counts as taken."""
+        version = self.fold(asset.name).key(key).version
+        if version is not None and is_in_place(f"{self._root}/{self._hive_file(asset, key)}", version):
+            return "same"
         file = self.file(asset, key)
         with storage_errors(self.disk.root, "looking at the files"):
             while True:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from lakehouse import layout
 from lakehouse.disk import Disk
 
 __all__ = ["Verdicts"]
 
-Subject = Literal["intake", "separable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +23,10 @@ class Verdicts:
     disk: Disk
     asset: str
 
-    def _file(self, subject: Subject) -> str:
+    def _file(self, subject: str) -> str:
         return f"{layout.cache_folder()}/{subject}/{self.asset}.json"
 
-    def get(self, subject: Subject, on: str) -> Any:
+    def get(self, subject: str, on: str) -> Any:
         """The verdict, if one was reached on the same digest; None otherwise."""
         try:
             kept = json.loads(self.disk.path(self._file(subject)).read_bytes())
@@ -35,6 +34,6 @@ class Verdicts:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def keep(self, subject: Subject, on: str, verdict: object) -> None:
+    def keep(self, subject: str, on: str, verdict: object) -> None:
         """Keep a verdict in place of the one before."""
         self.disk.cache(self.disk.path(self._file(subject)), json.dumps({"on": on, "verdict": verdict}).encode())

@@ -22,6 +22,16 @@ from lakehouse import Lake, Monthly
 settings.register_profile("lakehouse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lakehouse")
 
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What completion keeps of a project is kept apart from the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 Rows = dict[str, int]
 
@@ -155,7 +165,7 @@ def shop(tmp_path: Path) -> Shop:
 
 HEAD = """\
 import polars as pl
-from lakehouse import Lake, Monthly
+from lakehouse import All, Categories, Daily, Dynamic, Hourly, Keys, Lake, Latest, Monthly, Periods, Weekly, Yearly
 
 lake = Lake("lake")
 """

@@ -82,7 +82,7 @@ def refusal(project: Any, text: str) -> list[str]:
             'lake.source("orders", "orders.parquet", track="mtime")',
             [
                 "source 'orders' is tracked by 'mtime' (lakefile.py:5)",
-                '  help: track is "content" (the bytes) or "stat" (size and time)',
+                '  help: track is "content" (the bytes), "stat" (size and time) or "rows" (the rows of each partition)',
             ],
         ),
         (
@@ -338,9 +338,21 @@ def test_a_coroutine_is_refused_where_it_is_declared() -> None:
         Lake("lake").view(orders)
 
 
-def test_an_asset_without_its_partitions_is_refused_with_the_words_that_are_missing() -> None:
-    lake = Lake("lake")
-    for declare in (lambda: lake.asset(len), lake.asset):
-        with pytest.raises(DefinitionError, match=r"without its partitions \(test_assets\.py:\d+\)") as caught:
-            declare()
-        assert caught.value.help == 'say which keys it has: @lake.asset(partitions=Monthly("2018-01"))'
+def test_an_asset_without_partitions_is_one_file_with_or_without_parentheses(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+
+    @lake.asset
+    def totals() -> None: ...
+
+    @lake.asset(sort_by="id")
+    def sorted_totals() -> None: ...
+
+    for name in ("totals", "sorted_totals"):
+        partitions = lake.graph.asset(name).partitions
+        assert (partitions.kind, partitions.columns) == ("unpartitioned", ())
+    assert totals.__name__ == "totals", "the function itself stays what it was"
+
+
+def test_what_is_no_function_is_no_asset() -> None:
+    with pytest.raises(DefinitionError, match=r"<built-in function len> is not a function \(test_assets\.py:\d+\)"):
+        Lake("lake").asset(len)

@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("init", "materialize", "status", "show", "query")
+COMMANDS = (
+    "init", "materialize", "status", "show", "query", "graph", "partitions", "validate", "completion",
+)  # fmt: skip
+LISTED = """
+
+@lake.asset(partitions=Dynamic("payment_method"))
+def orders_by_method(paid_orders: pl.LazyFrame) -> pl.LazyFrame:
+    return paid_orders.group_by("payment_method").len()
+"""
 ROOT = Path(__file__).parent.parent
 
 
@@ -38,6 +46,8 @@ def test_every_example_in_help_runs(cli: Any, command: str, monkeypatch: pytest.
     """In a demo project with one month made and a report.sql; each ends with 0."""
     help_text = cli(*command.split(), "--help").out
     assert cli("init", "demo").code == 0
+    with (cli.folder / "demo/lakefile.py").open("a") as lakefile:
+        lakefile.write(LISTED)  # partitions that are kept by hand, which the demo has none of
     if command == "init":
         (cli.folder / "start").mkdir()
         monkeypatch.chdir(cli.folder / "start")

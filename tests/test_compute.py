@@ -104,13 +104,14 @@ def test_a_backfill_scans_each_source_once_an_asset(
     lake = jaffle_shop.lake
     monkeypatch.setattr(lake, "_base", tmp_path)
     monkeypatch.setattr(lake, "_clock", lambda: datetime(2018, 7, 2, tzinfo=UTC))
-    orders, payments = (f"Csv SCAN [{tmp_path}/data/raw_{name}.csv]" for name in ("orders", "payments"))
+    files = [f"Csv SCAN [{tmp_path}/data/raw_{name}.csv]" for name in ("orders", "payments", "customers")]
     for _ in range(2):
-        lake.materialize(ALL, force=True)
-    scans = [(plan.count(orders), plan.count(payments), plan.count("Csv SCAN")) for plan in queries.plans]
-    assert scans == [(1, 0, 1), (1, 1, 2)] * 2
-    # Orders: result, two months alone, rows a month; nulls and rows of no month. Revenue: nulls of the payments too.
-    assert queries.counts == [6, 7, 1, 1]
+        lake.materialize(ALL, assets=["monthly_orders", "regional_revenue"], force=True)
+    scans = [([plan.count(file) for file in files], plan.count("Csv SCAN")) for plan in queries.plans]
+    assert scans == [([1, 0, 0], 1), ([1, 1, 1], 3)] * 2
+    # Orders: result, two months alone, rows a month; nulls and rows of no month; digests of the rows, which are
+    # tracked. Revenue: nulls of the payments and of the customers too.
+    assert queries.counts == [7, 9, 1, 1]
     assert "2018-06-30" not in queries.plans[2]
     assert queries.plans[2].count('col("order_date") < 2018-07-01') == 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,6 +72,7 @@ class Expected:
 
     current: str | None = None
     base: int = 0
+    since: int = 0
     kept: list[tuple[str, int]] = field(default_factory=list)
     attempt: int = 0
 
@@ -112,7 +113,7 @@ def test_a_fold_is_what_a_plain_dict_says(log: list[list[tuple[str, str, bool, i
                 if has_displaced:
                     displaced = version(f"{key} foreign {number}")
                     known.kept.append((displaced.path, number))
-                known.current = f"{key} version {number}"
+                known.current, known.since = f"{key} version {number}", number
             dropped, known.kept = known.kept[:let_go], known.kept[let_go:]
             known.base, known.attempt = number, 0
             assert known.current is not None
@@ -128,7 +129,7 @@ def test_a_fold_is_what_a_plain_dict_says(log: list[list[tuple[str, str, bool, i
         for key, known in model.items():
             state = one.key(key)
             assert (state.version.path if state.version else None) == known.current
-            assert state.commit == known.base
+            assert (state.commit, state.since) == (known.base, known.since)
             assert [(item.version.path, item.since) for item in state.superseded] == [
                 (name, START + timedelta(seconds=number)) for name, number in known.kept
             ]
@@ -169,8 +170,39 @@ def test_success_clears_the_failed_attempt() -> None:
         commit(2, "digest 1", record("2018-02", "created", 2, version=version("a"))),
     )
     assert fold.key("2018-02") == KeyState(
-        commit=2, current=record("2018-02", "created", 2, version=version("a"), schema=OLD)
+        commit=2, since=2, current=record("2018-02", "created", 2, version=version("a"), schema=OLD)
     )
+
+
+def test_a_version_is_there_since_the_commit_that_brought_its_bytes() -> None:
+    """So what reads it can tell which keys came out otherwise; made again to the same bytes, it is as old as before."""
+    log = [
+        commit(1, None, record("2018-02", "created", 1, version=version("a"))),
+        commit(2, "digest 1", record("2018-02", "unchanged", 2, version=version("a"))),
+        commit(3, "digest 2", record("2018-02", "failed", 3, error={"code": "x"})),
+    ]
+    assert (folded(*log).key("2018-02").commit, folded(*log).key("2018-02").since) == (2, 1)
+    removed = [*log, commit(4, "digest 3", record("2018-02", "replaced", 4))]
+    assert folded(*removed).key("2018-02").since == 4
+    again = [*removed, commit(5, "digest 4", record("2018-02", "created", 5, version=version("a")))]
+    assert folded(*again).key("2018-02").since == 5
+
+
+def test_the_keys_that_are_kept_in_the_lake_are_those_told_last_column_by_column() -> None:
+    told = [
+        {"method": ("card",)},
+        {"method": ("card", "coupon"), "region": ("eu",)},
+        {},
+        {"region": ()},
+    ]
+    fold = Fold(ASSET)
+    for number, listed in enumerate(told, start=1):
+        fold.add(replace(commit(number, fold.digest), listed=listed), f"digest {number}")
+    assert fold.listed == {"method": ("card", "coupon"), "region": ()}
+    assert (fold.number, fold.keys, fold.partitions) == (4, {}, {})
+    again = Fold.from_checkpoint(fold.to_checkpoint())
+    assert again == fold
+    assert again.listed["method"] == ("card", "coupon")
 
 
 def test_superseded_versions_are_kept_oldest_first_and_a_foreign_file_counts_as_later_than_ours() -> None:

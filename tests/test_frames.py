@@ -1,4 +1,4 @@
-"""What a function is given: which row belongs to which month, what reaches the scan, and what views see."""
+"""What a function is given: the rows of the requested keys, what reaches the scan, and what views see."""
 
 from __future__ import annotations
 
@@ -10,19 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lakehouse import Lake, Monthly
-from lakehouse.errors import DefinitionError
-from lakehouse.frames import limit
 from lakehouse.outcome import Outcome
-
-YEAR = [f"2018-{month:02}" for month in range(1, 13)]
-MINUTE, SECOND, MICROSECOND = timedelta(minutes=1), timedelta(seconds=1), timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -38,156 +30,6 @@ def make(lake: Lake, selection: str) -> Outcome:
     """Carry out a selection; the outcome with its notes."""
     survey = lake.survey()
     return lake.run(survey, lake.plan(survey, lake.resolve(selection)))
-
-
-def keyed(times: pl.Series, partitions: Monthly, keys: Sequence[str]) -> dict[int, str]:
-    """The key that each row is given, by the row's number; rows that are left out have none."""
-    frame = pl.DataFrame({"t": times}).with_row_index("row").lazy()
-    limited = limit(frame, "t", partitions, keys, of="raw").select("row", partitions.column)
-    return dict(limited.collect(engine="streaming").iter_rows())
-
-
-def edges(first: datetime, step: timedelta) -> list[datetime]:
-    """Moments around each month's start from 2017-12 to 2020-03: a step before it, it, and a step after it."""
-    starts = [first.replace(year=2017 + n // 12, month=n % 12 + 1) for n in range(11, 39)]
-    return [start + offset for start in starts for offset in (-step, timedelta(0), step)]
-
-
-NAIVE = datetime(2018, 1, 1)  # noqa: DTZ001  wall clock is what is meant
-
-
-@pytest.mark.parametrize(
-    ("dtype", "step"),
-    [
-        (pl.Date(), timedelta(days=1)),
-        (pl.Datetime("ms"), timedelta(milliseconds=1)),
-        (pl.Datetime("us"), MICROSECOND),
-        (pl.Datetime("ns"), MICROSECOND),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("keys", [YEAR, ["2018-02"], ["2018-01", "2018-04"], YEAR[::2], [*YEAR, "2020-02"]], ids=len)
-@pytest.mark.parametrize("timezone", ["UTC", "America/New_York"])
-def test_a_wall_clock_time_belongs_to_the_month_that_it_shows(
-    dtype: pl.DataType, step: timedelta, keys: list[str], timezone: str
-) -> None:
-    """To the last tick, at midnight itself, on 29 February, and with gaps between the requested months."""
-    times = pl.Series("t", [*edges(NAIVE, step), datetime(2020, 2, 29, 23), None]).cast(dtype)  # noqa: DTZ001
-    frame = pl.DataFrame({"t": times}).with_row_index("row")
-    by_sql = duckdb.sql("select row, strftime(t, '%Y-%m') from frame where t is not null").fetchall()
-    found = keyed(times, Monthly("2017-01", timezone=timezone), keys)
-    assert found == {row: key for row, key in by_sql if key in keys}
-    assert set(found.values()) == set(keys)
-    assert frame.height == 86
-
-
-@pytest.mark.parametrize(("unit", "column_zone"), [("us", "UTC"), ("ms", "America/New_York"), ("ns", "Asia/Tokyo")])
-@pytest.mark.parametrize("timezone", ["UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"])
-@pytest.mark.parametrize("keys", [YEAR, ["2018-03"], ["2018-03", "2018-11"], YEAR[::2] * 2], ids=len)
-def test_an_instant_belongs_to_the_month_that_clocks_in_the_definitions_zone_show(
-    unit: pl.datatypes.classes.TimeUnit, column_zone: str, timezone: str, keys: list[str]
-) -> None:
-    """Whatever zone the column is in: around each month's start by clocks there, and in each hour around New Year."""
-    by_utc = [*edges(NAIVE, timedelta(hours=1)), *(NAIVE + timedelta(hours=hour) for hour in range(-48, 48))]
-    in_zone = pl.Series(edges(NAIVE, timedelta(milliseconds=1))).dt.replace_time_zone(timezone)
-    times = pl.concat([pl.Series(by_utc).dt.replace_time_zone("UTC"), in_zone.dt.convert_time_zone("UTC")]).alias("t")
-    frame = pl.DataFrame({"t": times}).with_row_index("row")
-    sql = f"select row, strftime(t at time zone '{timezone}', '%Y-%m') from frame"  # noqa: S608  a zone of this test's
-    column = times.dt.convert_time_zone(column_zone).dt.cast_time_unit(unit)
-    found = keyed(column, Monthly("2017-01", timezone=timezone), list(dict.fromkeys(keys)))
-    assert found == {row: key for row, key in duckdb.sql(sql).fetchall() if key in keys}
-    assert frame.height == 264
-
-
-@pytest.mark.parametrize(
-    ("timezone", "instant", "key"),
-    [
-        # New York, 2018-03-11 and 2018-11-04: the hours at which clocks change lie within a month.
-        ("America/New_York", "2018-03-01T04:59:59Z", "2018-02"),
-        ("America/New_York", "2018-03-01T05:00:00Z", "2018-03"),
-        ("America/New_York", "2018-04-01T03:59:59Z", "2018-03"),
-        ("America/New_York", "2018-04-01T04:00:00Z", "2018-04"),
-        # Asunción, 2017-10-01: no midnight; after 23:59:59 comes 01:00, at 04:00 UTC.
-        ("America/Asuncion", "2017-10-01T03:59:59Z", "2017-09"),
-        ("America/Asuncion", "2017-10-01T04:00:00Z", "2017-10"),
-        # Havana, 2015-11-01: clocks are set back from 01:00 to midnight; the first midnight begins the month.
-        ("America/Havana", "2015-11-01T03:59:59Z", "2015-10"),
-        ("America/Havana", "2015-11-01T04:00:00Z", "2015-11"),
-        ("America/Havana", "2015-11-01T05:00:00Z", "2015-11"),
-        # St. John's, 2009-11-01: at 00:01 (02:31 UTC) clocks are set back to 23:01 of 31 October.
-        ("America/St_Johns", "2009-11-01T02:29:59Z", "2009-10"),
-        ("America/St_Johns", "2009-11-01T02:30:00Z", "2009-11"),
-        ("America/St_Johns", "2009-11-01T02:31:00Z", "2009-11"),
-        ("America/St_Johns", "2009-11-01T03:29:59Z", "2009-11"),
-        ("America/St_Johns", "2009-11-01T03:30:00Z", "2009-11"),
-    ],
-)
-def test_clocks_that_change_at_a_months_first_midnight_move_no_row(timezone: str, instant: str, key: str) -> None:
-    """Alone or together with its neighbours, the month gets the row."""
-    partitions = Monthly("2000-01", timezone=timezone)
-    times = pl.Series("t", [datetime.fromisoformat(instant)]).dt.convert_time_zone("UTC")
-    around = [partitions.key_of(date.fromisoformat(f"{key}-15") + timedelta(days=days)) for days in (-30, 0, 30)]
-    assert keyed(times, partitions, around) == {0: key}
-    for one in around:
-        assert keyed(times, partitions, [one]) == ({0: key} if one == key else {})
-
-
-@given(
-    st.lists(st.datetimes(datetime(2017, 1, 1), datetime(2020, 12, 31)), max_size=20),  # noqa: DTZ001
-    st.sets(
-        st.sampled_from([f"{year}-{month:02}" for year in range(2017, 2021) for month in range(1, 13)]), min_size=1
-    ),
-)
-def test_each_row_is_in_the_one_month_that_it_shows_whichever_are_asked_for(
-    times: list[datetime], keys: set[str]
-) -> None:
-    column = pl.Series("t", times, dtype=pl.Datetime("us"))
-    expected = {row: f"{time:%Y-%m}" for row, time in enumerate(times)}
-    assert keyed(column, Monthly("2017-01"), sorted(keys)) == {r: key for r, key in expected.items() if key in keys}
-
-
-def test_keys_are_written_in_the_definitions_format_and_column() -> None:
-    times = pl.Series("t", [date(2018, 1, 31), date(2018, 2, 1)])
-    partitions = Monthly("2018-01", format="m%m-%Y", column="month")
-    assert keyed(times, partitions, ["m01-2018", "m02-2018"]) == {0: "m01-2018", 1: "m02-2018"}
-
-
-# What is refused.
-
-
-@pytest.mark.parametrize(
-    ("column", "message", "cure"),
-    [
-        (pl.Series(["2018-01-01"]), "raw.t is String, not a date or time", 'pl.col("t").str.to_date("%Y-%m-%d")'),
-        (pl.Series([0], dtype=pl.Int64), "raw.t is Int64, not a date or time", 'pl.col("t").cast(pl.Datetime("ms"))'),
-        (pl.Series([0], dtype=pl.Int32), "raw.t is Int32, not a date or time", 'pl.col("t").cast(pl.Date)'),
-    ],
-    ids=lambda value: str(getattr(value, "dtype", "")),
-)
-def test_a_time_column_that_is_none_is_refused_with_the_cast_that_helps(
-    column: pl.Series, message: str, cure: str
-) -> None:
-    frame = pl.DataFrame({"t": column})
-    with pytest.raises(DefinitionError) as caught:
-        limit(frame.lazy(), "t", Monthly("2018-01"), ["2018-01"], of="raw")
-    assert caught.value.message == message
-    assert (caught.value.help or "").startswith(f"cast it in a view: {cure}")
-    cured = frame.with_columns(eval(cure))  # noqa: S307  the advice that a person would paste
-    limit(cured.lazy(), "t", Monthly("2018-01"), ["2018-01"], of="raw").collect()
-
-
-def test_a_missing_time_column_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(DefinitionError, match="'raw' has no column 't', which its time= names") as caught:
-        limit(pl.LazyFrame({"a": [1], "b": [1]}), "t", Monthly("2018-01"), ["2018-01"], of="raw")
-    assert caught.value.help == "it has a, b"
-
-
-def test_a_column_of_the_partition_columns_name_is_not_replaced_unsaid() -> None:
-    frame = pl.LazyFrame({"t": [date(2018, 1, 1)], "partition_date": [7]})
-    with pytest.raises(DefinitionError, match="'raw' has a column 'partition_date' of its own") as caught:
-        limit(frame, "t", Monthly("2018-01"), ["2018-01"], of="raw")
-    assert caught.value.help == 'rename it in a view, or name the other: Monthly(..., column="partition_date_key")'
-    limit(frame, "t", Monthly("2018-01", column="partition_date_key"), ["2018-01"], of="raw").collect()
 
 
 # Rows of no partition.

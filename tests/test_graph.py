@@ -182,31 +182,133 @@ def test_what_is_declared_and_no_asset_is_said_to_be_what_it_is(graph: Graph, na
     ]
 
 
-def test_assets_that_read_each_other_have_the_same_kind_of_keys(project: Any) -> None:
+KINDS = [
+    "",
+    '(partitions=Monthly("2018-01"))',
+    '(partitions=Monthly("2018-01", timezone="Europe/Berlin", format="%Y%m"))',
+    '(partitions=Monthly("2019-01", end="2020-01", include_current=True))',
+    '(partitions=Daily("2018-01-01", column="day"))',
+    '(partitions=Categories("region", ["eu", "us"]))',
+    '(partitions=Dynamic("region"))',
+    '(partitions=Categories("region", ["eu"]) * Weekly("2018-01-01"))',
+]
+
+
+@pytest.mark.parametrize("upper", KINDS)
+@pytest.mark.parametrize("lower", KINDS)
+def test_an_asset_may_read_one_with_other_keys(project: Any, upper: str, lower: str) -> None:
+    graph = project.load(
+        f"@lake.asset{upper}\ndef orders(): ...\n@lake.asset{lower}\ndef revenue(orders): ...\n"
+    ).graph
+    assert graph.upstream_assets("revenue") == ["orders"]
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "kinds"),
+    [
+        ('Monthly("2018-01", column="at")', 'Categories("at", ["x"])', "categories here and monthly there"),
+        ('Dynamic("at")', 'Monthly("2018-01", column="at")', "monthly here and dynamic there"),
+        (
+            'Categories("region", ["eu"]) * Dynamic("at")',
+            'Categories("region", ["eu"]) * Daily("2018-01-01", column="at")',
+            "daily here and dynamic there",
+        ),
+    ],
+)
+def test_a_column_that_is_a_time_in_one_asset_and_none_in_the_other_is_refused(
+    project: Any, upper: str, lower: str, kinds: str
+) -> None:
     error = refusal(
         project,
-        '@lake.asset(partitions=Monthly("2018-01"))\n'
-        "def orders(): ...\n"
-        '@lake.asset(partitions=Monthly("2018-01", timezone="Europe/Berlin", format="%Y%m"))\n'
-        "def revenue(orders): ...\n",
+        f"@lake.asset(partitions={upper})\ndef orders(): ...\n"
+        f"@lake.asset(partitions={lower})\ndef revenue(orders): ...\n",
     )
     assert error.code == "upstream-keys"
     assert error.lines() == [
-        "'revenue' reads 'orders', which has other timezone and format (lakefile.py:7)",
-        "  timezone: Europe/Berlin, and orders has UTC",
-        "  format: %Y%m, and orders has %Y-%m",
-        "  help: give both the same, or read it through a view, which sees all of its partitions",
+        f"'revenue' reads 'orders': the column 'at' is {kinds} (lakefile.py:7)",
+        "  help: give one of them another name",
     ]
 
 
-def test_assets_of_other_extents_may_read_each_other(project: Any) -> None:
-    graph = project.load(
-        '@lake.asset(partitions=Monthly("2018-01"))\n'
-        "def orders(): ...\n"
-        '@lake.asset(partitions=Monthly("2019-01", end="2020-01", include_current=True))\n'
-        "def revenue(orders): ...\n"
-    ).graph
-    assert graph.upstream_assets("revenue") == ["orders"]
+@pytest.mark.parametrize(
+    ("lower", "rule", "lines"),
+    [
+        (
+            'Categories("region", ["eu"])',
+            "Periods(-1, 0)",
+            [
+                "'revenue' reads 'orders': Periods(-1, 0) counts windows of time, and the asset has none (lakefile.py:10)"
+            ],
+        ),
+        (
+            'Monthly("2018-01")',
+            'Keys(["2018-13"])',
+            ["'revenue' reads 'orders': '2018-13' is not a month (lakefile.py:10)", "  help: did you mean 2018-12?"],
+        ),
+        (
+            'Monthly("2018-01")',
+            "Latest()",
+            [
+                "'revenue' reads 'regions': Latest() is the last window of time, and the upstream has none (lakefile.py:10)",
+            ],
+        ),
+        (
+            'Monthly("2018-01")',
+            "Periods(-1, 0)",
+            [
+                "'revenue' reads 'regions': Periods(-1, 0) counts windows of time, and the upstream has none"
+                " (lakefile.py:10)",
+            ],
+        ),
+        (
+            'Monthly("2018-01")',
+            "Latest()",
+            [
+                "'revenue' reads 'raw': Latest() names keys, and it has none (lakefile.py:10)",
+                "  help: Periods(-2, 0) and All() go without",
+            ],
+        ),
+        (
+            'Monthly("2018-01")',
+            "Periods(-1, 0)",
+            [
+                "'revenue' reads 'raw': Periods(-1, 0) counts windows of time, and it does not say when its rows were"
+                " (lakefile.py:10)",
+                '  help: declare it with time="…"',
+            ],
+        ),
+        (
+            'Monthly("2018-01")',
+            "All()",
+            [
+                "asset 'revenue' has a rule for 'order', which it does not read (lakefile.py:10)",
+                "  help: upstream= names what the function reads: orders, regions, raw",
+            ],
+        ),
+        (
+            'Monthly("2018-01")',
+            "'2018-01'",
+            [
+                "asset 'revenue' reads 'orders' by '2018-01', which is no rule (lakefile.py:10)",
+                "  help: a rule is Periods(-2, 0), All(), Latest() or Keys([...])",
+            ],
+        ),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_refused_with_its_line(
+    project: Any, lower: str, rule: str, lines: list[str]
+) -> None:
+    named = lines[0].partition("reads '")[2].partition("'")[0] or "order"
+    text = (
+        '@lake.asset(partitions=Monthly("2018-01"))\ndef orders(): ...\n'
+        '@lake.asset(partitions=Categories("region", ["eu"]))\ndef regions(): ...\n'
+        'lake.source("raw", "raw.parquet")\n'
+        f'@lake.asset(partitions={lower}, upstream={{"{named}": {rule}}})\n'
+        "def revenue(orders, regions, raw): ...\n"
+    )
+    with pytest.raises(DefinitionError) as caught:
+        _ = project.load(text).graph
+    assert caught.value.lines() == lines
 
 
 def test_a_declaration_after_the_first_look_is_looked_at_too(project: Any) -> None:

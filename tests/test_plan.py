@@ -38,8 +38,8 @@ def actions(*, forced: bool = False) -> dict[str, str]:
     plan = make_plan(
         {"orders": list(STATES)},
         lambda _, key: STATES[key],
-        forced=["orders"] if forced else [],
-        explained=lambda asset, state: f"{asset} {state.status}",
+        forced=lambda _asset, _key: forced,
+        explained=lambda asset, key: f"{asset} {key}",
     )
     return {step.key: step.action for step in plan.steps}
 
@@ -73,17 +73,31 @@ def test_filters_are_a_union(filters: list[Any], keys: list[str]) -> None:
     assert [key for key in STATES if matches(STATES[key], filters)] == keys
 
 
+def test_force_may_be_of_some_keys_only() -> None:
+    plan = make_plan(
+        {"orders": ["2018-01", "2018-02"], "revenue": ["2018-01"]},
+        lambda _asset, _key: STATES["fresh"],
+        forced=lambda asset, key: (asset, key) == ("orders", "2018-02"),
+        explained=lambda asset, key: f"{asset} {key}",
+    )
+    assert [(step.asset, step.key, step.action) for step in plan.steps] == [
+        ("orders", "2018-01", "keep"),
+        ("orders", "2018-02", "make"),
+        ("revenue", "2018-01", "keep"),
+    ]
+
+
 def test_a_plan_goes_asset_by_asset_and_key_by_key_as_asked() -> None:
     plan = make_plan(
         {"orders": ["2018-02", "2018-01"], "revenue": ["2018-01"], "none": []},
         lambda asset, _: STATES["missing" if asset == "orders" else "fresh"],
-        forced=[],
-        explained=lambda asset, state: f"{asset} {state.status}",
+        forced=lambda _asset, _key: False,
+        explained=lambda asset, key: f"{asset} {key} in words",
     )
     assert [(step.asset, step.key, step.action, step.reason) for step in plan.steps] == [
-        ("orders", "2018-02", "make", "orders missing"),
-        ("orders", "2018-01", "make", "orders missing"),
-        ("revenue", "2018-01", "keep", "revenue fresh"),
+        ("orders", "2018-02", "make", "orders 2018-02 in words"),
+        ("orders", "2018-01", "make", "orders 2018-01 in words"),
+        ("revenue", "2018-01", "keep", "revenue 2018-01 in words"),
     ]
     assert plan.assets() == ["orders", "revenue"]
     assert [step.key for step in plan.to_make] == ["2018-02", "2018-01"]
@@ -107,8 +121,9 @@ def test_a_plan_goes_asset_by_asset_and_key_by_key_as_asked() -> None:
         ),
         (state("stale", Cause("source_changed", "raw")), "stale: <raw>"),
         (state("stale", Cause("source_unknown", "raw")), "stale: raw changed while it was read"),
-        (state("stale", Cause("upstream_changed", "orders")), "stale: upstream orders changed"),
-        (state("stale", Cause("upstream_stale", "orders")), "stale: upstream orders is not fresh"),
+        (state("stale", Cause("upstream_changed", "orders")), "stale: upstream orders 2018-02 changed"),
+        (state("stale", Cause("upstream_stale", "orders")), "stale: upstream orders 2018-01 is not fresh"),
+        (state("stale", Cause("upstream_changed", "rates")), "stale: upstream rates changed"),
         (state("stale", Cause("schema_changed")), "stale: the schema changed"),
         (state("stale", Cause("window_open")), "stale: made before its window was over"),
         (
@@ -119,7 +134,27 @@ def test_a_plan_goes_asset_by_asset_and_key_by_key_as_asked() -> None:
     ],
 )
 def test_a_state_reads_as_its_causes(found: State, words: str) -> None:
-    assert explain(found, source=lambda name: f"<{name}>") == words
+    keys = {Cause("upstream_changed", "orders"): "2018-02", Cause("upstream_stale", "orders"): "2018-01"}
+    assert explain(found, source=lambda name: f"<{name}>", keys=lambda cause: keys.get(cause, "")) == words
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown"),
+    [
+        ("2018-02-03, 2018-02-05..2018-02-09, 2018-02-11", "2018-02-03, 2018-02-05..2018-02-09, …"),
+        ("2018-02-03, 2018-02-05, 2018-02-07, 2018-12", "2018-02-03, 2018-02-05, 2018-02-07, 2018-12"),
+        ("region=eu,us,apac/partition_date=2018-01..2018-03", "region=eu,us,apac/partition_date=2018-01..2018-03"),
+        (
+            "region=eu,us,apac/partition_date=2018-01..2018-03, region=mars/partition_date=2018-01",
+            "region=eu,us,apac/partition_date=2018-01..2018-03, …",
+        ),
+    ],
+    ids=["two of three", "just fits", "one that is wide", "the first is wide"],
+)
+def test_of_many_upstream_keys_the_first_few_are_named(keys: str, shown: str) -> None:
+    found = state("stale", Cause("upstream_changed", "orders"))
+    words = explain(found, source=lambda name: name, keys=lambda _: keys)
+    assert words == f"stale: upstream orders {shown} changed"
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse import Lake, Monthly, sources
-from lakehouse.assets import Source
+from lakehouse import Lake, Monthly, digestcache
 from lakehouse.callsite import CallSite
 from lakehouse.disk import digest_file
 from lakehouse.errors import SourceError
+from lakehouse.sourcedecls import Source
 from lakehouse.sources import DigestCache, SourceNow, look_at, scan, source_fault
 
 SCHEMA = {"id": pl.Int64, "t": pl.Date}
@@ -105,7 +105,7 @@ def test_a_file_that_keeps_changing_while_it_is_read_has_no_version(
         path.write_text(path.read_text() + "1,2018-01-01\n")
         return digest
 
-    monkeypatch.setattr(sources, "digest_file", read_late)
+    monkeypatch.setattr(digestcache, "digest_file", read_late)
     assert look(source("raw.csv"), tmp_path).version is None
 
 
@@ -154,6 +154,22 @@ def test_a_source_tells_whether_it_was_touched_since(tmp_path: Path) -> None:
     assert not now.is_as_it_was
 
 
+def test_what_became_of_a_glob_tells_how_many_files_there_are(tmp_path: Path) -> None:
+    """For one that is gone has left no time."""
+    write(tmp_path / "data/a.csv", "id,t\n")
+    present = datetime(2017, 7, 14, 3, 40, tzinfo=UTC)
+    assert look(source("data/a.csv"), tmp_path).became(present) == "data/a.csv changed 1 h ago"
+    now = look(source("data/*.csv"), tmp_path)
+    assert now.became(present) == "data/*.csv changed: 1 file now, the newest from 1 h ago"
+
+
+def test_a_source_without_keys_is_one_whole_for_every_key(tmp_path: Path) -> None:
+    write(tmp_path / "data/a.csv", "id,t\n")
+    now = look(source("data/a.csv"), tmp_path)
+    assert now.only(["2018-01"]) is now
+    assert (now.keys, now.strangers, now.version_of("2018-01")) == ((), (), now.version)
+
+
 # The cache of digests.
 
 
@@ -166,7 +182,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(path.name)
         return digest_file(path)
 
-    monkeypatch.setattr(sources, "digest_file", noted)
+    monkeypatch.setattr(digestcache, "digest_file", noted)
     return found
 
 
@@ -222,7 +238,7 @@ def test_a_racy_change_is_noticed_by_the_next_command(tmp_path: Path, monkeypatc
     """As if the clock stood still: the same stamp for two contents, the second written just after the first look."""
     path = write(tmp_path / "raw.csv", "id,t\n1,2018-01-01\n")
     stamp = (18, LONG_AGO, time.time_ns(), 1)
-    monkeypatch.setattr(sources, "_stamp", lambda _: stamp)
+    monkeypatch.setattr(digestcache, "stamp_of", lambda _: stamp)
     cache = DigestCache()
     first = cache.digest(path)
     write(path, "id,t\n2,2018-01-01\n")

@@ -391,9 +391,14 @@ def test_what_reads_a_stale_asset_is_stale_with_it_and_fresh_again_where_that_ca
     assert states(lake, "doubled") == FRESH
 
     project.write("data/raw_orders.csv", ORDERS + "4,2018-03-09,lost\n", at=project.now - timedelta(minutes=5))
-    assert reasons(lake, "doubled") == {("stale", "stale: upstream monthly_orders is not fresh")}
+    assert states(lake, "doubled") == {
+        month: ("stale", f"stale: upstream monthly_orders {month} is not fresh") for month in MONTHS
+    }
     lake.materialize("all", assets=["monthly_orders"])
-    assert states(lake, "doubled") == {**FRESH, "2018-03": ("stale", "stale: upstream monthly_orders changed")}
+    assert states(lake, "doubled") == {
+        **FRESH,
+        "2018-03": ("stale", "stale: upstream monthly_orders 2018-03 changed"),
+    }
     assert results(lake.materialize("all", assets=["doubled"])) == [
         ("doubled", "2018-01", "fresh"),
         ("doubled", "2018-02", "fresh"),
@@ -423,7 +428,10 @@ def test_an_upstream_of_which_the_last_attempt_failed_makes_what_reads_it_stale(
     broken = project.load((SHOP + DOWN).replace("n=scaled(", "n=1 // 0 + scaled("))
     broken.materialize("2018-01", assets=["monthly_orders"], on_failure="return")
     lake = project.load(SHOP + DOWN)
-    assert states(lake, "doubled") == {**FRESH, "2018-01": ("stale", "stale: upstream monthly_orders is not fresh")}
+    assert states(lake, "doubled") == {
+        **FRESH,
+        "2018-01": ("stale", "stale: upstream monthly_orders 2018-01 is not fresh"),
+    }
     assert results(lake.materialize("2018-01", assets=["doubled"])) == [
         ("monthly_orders", "2018-01", "unchanged"),
         ("doubled", "2018-01", "fresh"),
@@ -446,13 +454,18 @@ def test_what_reads_a_missing_upstream_is_skipped_unless_that_is_made_first(proj
     ]
 
 
-def test_a_partition_that_the_upstream_does_not_have_is_not_made_for_what_reads_it(project: Any) -> None:
+def test_a_partition_that_the_upstream_does_not_have_is_not_made_and_not_read_and_the_record_says_so(
+    project: Any,
+) -> None:
     project.write("data/raw_orders.csv", ORDERS)
     lake = project.load((SHOP + DOWN).replace('"2018-01", end="2018-04"', '"2018-01", end="2018-03"', 1))
-    (skipped,) = lake.materialize("2018-03", on_failure="return")
-    assert (skipped.asset, skipped.result) == ("doubled", "skipped")
-    assert (skipped.error or {})["message"] == "upstream monthly_orders has no 2018-03"
-    assert not (lake.root / "monthly_orders").exists()
+    lake.materialize("2018-01", assets=["monthly_orders"])
+    (made,) = lake.materialize("2018-03")
+    assert (made.asset, made.result, made.row_count) == ("doubled", "created", 0)
+    assert made.inputs["monthly_orders"].absent == "no 2018-03"
+    assert states(lake, "doubled")["2018-03"] == ("empty", "fresh")
+    folders = sorted(path.name for path in (lake.root / "monthly_orders").iterdir())
+    assert folders == ["partition_date=2018-01"]
 
 
 def test_what_reads_a_partition_that_failed_is_skipped_and_keeps_its_data(project: Any) -> None:
@@ -478,7 +491,7 @@ def test_a_view_over_an_asset_sees_all_its_partitions_even_where_one_is_read_bes
     project.write("data/raw_orders.csv", ORDERS + "4,2018-03-09,lost\n")
     lake.materialize("2018-03", assets=["monthly_orders"])
     lake.materialize("all", assets=["monthly_orders"])
-    assert reasons(lake, "shares") == {("stale", "stale: upstream monthly_orders changed")}
+    assert reasons(lake, "shares") == {("stale", "stale: upstream monthly_orders 2018-03 changed")}
     lake.materialize("all")
     assert lake.scan("shares").select("total").unique().collect().item() == 12
 
@@ -491,7 +504,7 @@ def test_what_a_view_makes_of_an_asset_that_came_out_the_same_is_left_alone_in_t
     lake = project.load(SHOP + text)
     lake.materialize("all")
     project.write("data/raw_orders.csv", ORDERS.replace("\n1,", "\n9,"))  # another id, and as many orders
-    assert reasons(lake, "shares") == {("stale", "stale: upstream monthly_orders is not fresh")}
+    assert reasons(lake, "shares") == {("stale", "stale: upstream monthly_orders 2018-01..2018-03 is not fresh")}
     assert [(asset, result) for asset, _, result in results(lake.materialize("all"))] == [
         *[("monthly_orders", "unchanged")] * 3,
         *[("shares", "fresh")] * 3,
@@ -586,7 +599,7 @@ def synthetic(project: Any, count: int) -> Lake:
             )
             facts = {"run": "r", "reason": "", "started": now.time, "finished": now.time, "version": version}
             partition = {"partition_date": key}
-            inputs = now.inputs(asset, key)
+            inputs = now.inputs.of(asset, key)
             records.append(
                 Materialization(
                     asset=asset.name, key=key, partition=partition, result="created", inputs=inputs, **facts
@@ -651,7 +664,7 @@ def test_a_missing_source_is_looked_for_once(project: Any, monkeypatch: pytest.M
     lake = synthetic(project, 120)
     (project.folder / "data/raw_orders.csv").unlink()
     looked = []
-    monkeypatch.setattr(survey, "look_at", lambda *args: looked.append(args) or look_at(*args))
+    monkeypatch.setattr(survey, "look_at", lambda *args, **more: looked.append(args) or look_at(*args, **more))
     found = lake.status()
     assert len(looked) == 1
     assert [status.counts for status in found] == [{"stale": 120}] * 3

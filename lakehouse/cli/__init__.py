@@ -30,8 +30,12 @@ _COMMANDS = {
     "status": "Show which partitions are fresh, and why not.",
     "show": "Show an asset or a partition: rows, schema, lineage.",
     "query": "Run one SELECT over the lake, in DuckDB.",
+    "partitions": "List the keys of an asset; add or remove dynamic ones.",
+    "graph": "Show what is made of what.",
+    "validate": "Look at definitions and sources; write nothing.",
+    "completion": "Print what makes a shell complete commands and keys.",
 }
-_COMPLETION = "_LAKE_COMPLETE"  # by this variable a shell asks for completions
+_COMPLETION = "_LAKE_COMPLETE"  # by this variable a shell asks for completions: `lakehouse.cli.shells`
 _EXAMPLES = (
     "lake init shop && cd shop",
     "lake materialize 2018-02",
@@ -127,9 +131,9 @@ def run(args: Sequence[str] | None = None) -> int:
 
     given = sys.argv[1:] if args is None else list(args)
     if (instruction := os.environ.get(_COMPLETION)) is not None:
-        from click.shell_completion import shell_complete
+        from lakehouse.cli.shells import answer
 
-        return shell_complete(cli, {}, "lake", _COMPLETION, instruction)
+        return answer(cli, instruction)
     try:
         # Not cli.main(), which ends with 1 where the reader of a pipe has gone.
         with cli.make_context("lake", given) as context:

@@ -79,7 +79,8 @@ def _message(lake: Lake, failed: Sequence[Materialization]) -> str:
     """The error's message, naming the partitions where it does not name them itself."""
     message, asset = str((failed[0].error or {}).get("message")), failed[0].asset
     of_all = f"{asset}: "
-    if _is_source_fault(failed) or (failed[0].key in message and not message.startswith(of_all)):
+    is_named = bool(failed[0].partition) and failed[0].key in message
+    if _is_source_fault(failed) or (is_named and not message.startswith(of_all)):
         return message
     return f"{asset} {_span(lake, failed)}: {message.removeprefix(of_all)}"
 

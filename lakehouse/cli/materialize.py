@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from lakehouse.cli import completing
 from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.errors import RequestError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from lakehouse.cli.machine import Stream
     from lakehouse.cli.output import Screen
+    from lakehouse.dimension import Partitions
     from lakehouse.lake import Lake
     from lakehouse.outcome import Event, Outcome
     from lakehouse.plan import Filter, Plan
@@ -37,14 +39,29 @@ __all__ = ["command"]
         "lake materialize --last 3 --force",
     ),
 )
-@click.argument("selection", nargs=-1, metavar="[SEL]...")
-@click.option("-a", "--asset", "assets", multiple=True, metavar="ASSET", help="Only this asset, and what it reads.")
+@click.argument("selection", nargs=-1, metavar="[SEL]...", shell_complete=completing.keys)
+@click.option(
+    "-a",
+    "--asset",
+    "assets",
+    multiple=True,
+    metavar="ASSET",
+    shell_complete=completing.assets,
+    help="Only this asset, and what it reads.",
+)
 @click.option("--missing", is_flag=True, help="Of these, the partitions never made.")
 @click.option("--stale", is_flag=True, help="Of these, the stale ones.")
 @click.option("--failed", is_flag=True, help="Of these, those whose last attempt failed.")
 @click.option("--all", "everything", is_flag=True, help="Every partition; the same as the selection all.")
-@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Of these, the last N of each asset.")
-@click.option("--except", "excepted", multiple=True, metavar="SEL", help="Of these, all but SEL.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Of these, the last N windows of each asset.")
+@click.option(
+    "--except",
+    "excepted",
+    multiple=True,
+    metavar="SEL",
+    shell_complete=completing.keys,
+    help="Of these, all but SEL.",
+)
 @click.option("-f", "--force", is_flag=True, help="Make fresh ones too, and replace files that others put there.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show the plan; write nothing.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first partition that fails.")
@@ -80,12 +97,13 @@ def command(
 ) -> int:
     """Make whatever is not fresh among the selected partitions, upstream first.
 
-    SEL is a key (2018-02), a year (2018), a range with both ends (2018-01..2018-04), a pattern (2018-*), latest
-    or all. A range is a backfill is a retry is a resume: what is fresh is not made again.
+    SEL is a key (2018-02, eu), a year (2018), a range with both ends (2018-01..2018-04), a pattern (2018-*), latest
+    or all; of several dimensions region=eu, or region=eu/partition_date=2018-02. A range is a backfill is a retry
+    is a resume: what is fresh is not made again.
     """
     from lakehouse.cli import machine, reports
     from lakehouse.cli.output import reading_on
-    from lakehouse.cli.project import load, note_key_folders
+    from lakehouse.cli.project import load, note_key_folders, tell_shells
 
     screen = screen_of(color, quiet=quiet or form != "table")
     lake = load(folder_of(ctx, folder))
@@ -96,13 +114,13 @@ def command(
         raise RequestError(
             f"--all and a selection ({' '.join(selection)}) contradict each other", help="leave one out"
         )
-    if not (selection or only or everything or last):
+    if not (selection or only or everything or last or _are_whole(lake, assets)):
         _nothing_asked(ctx, folder=folder, color=color, form=form)
 
     began = time.monotonic()
     survey = lake.survey()
-    resolution = lake.resolve(selection or None, assets, include_current=include_current)
-    resolution = _narrowed(lake, resolution, last, excepted, include_current=include_current)
+    resolution = lake.resolve(selection or None, assets, include_current=include_current, survey=survey)
+    resolution = _narrowed(lake, survey, resolution, last, excepted, include_current=include_current)
     plan = lake.plan(survey, resolution, force=force, only=only, upstream=not no_upstream)
     for problem in survey.problems.values():
         raise problem
@@ -117,6 +135,7 @@ def command(
     how = {"force": force, "fail_fast": fail_fast, "allow_schema_change": allow_schema_change}
     outcome = _run(screen, lake, survey, plan, stream, **how)
     seconds = time.monotonic() - began
+    tell_shells(folder_of(ctx, folder), lake, survey)
     if form == "table":
         from lakehouse.cli.blame import print_failures
 
@@ -141,8 +160,25 @@ def _nothing_asked(ctx: click.Context, *, folder: str | None, color: str, form: 
     )
 
 
+def _are_whole(lake: Lake, assets: Sequence[str]) -> bool:
+    """Whether assets are named that have one partition each, so that no selection is left to make."""
+    return bool(assets) and not any(lake.graph.asset(name).partitions.dimensions for name in assets)
+
+
+def _last(partitions: Partitions, keys: Sequence[str], count: int) -> list[str]:
+    """The keys of the last windows; all of them where no key is later than another."""
+    time = partitions.time
+    if time is None:
+        return list(keys)
+    place = partitions.columns.index(time.column)
+    windows = {key: partitions.values(key)[place] for key in keys}
+    wanted = {*sorted({*windows.values()}, key=time.index)[-count:]}
+    return [key for key in keys if windows[key] in wanted]
+
+
 def _narrowed(
     lake: Lake,
+    survey: Survey,
     resolution: Resolution,
     last: int | None,
     excepted: Sequence[str],
@@ -152,9 +188,12 @@ def _narrowed(
     """What is left of a selection by ``--last`` and, after that, by ``--except``."""
     from lakehouse.selection import Resolution
 
-    kept = {name: keys[-last:] if last else keys for name, keys in resolution.keys_by_asset.items()}
+    kept = {
+        name: _last(lake.graph.asset(name).partitions, keys, last) if last else keys
+        for name, keys in resolution.keys_by_asset.items()
+    }
     if excepted:
-        without = lake.resolve(excepted, list(kept), include_current=include_current).keys_by_asset
+        without = lake.resolve(excepted, list(kept), include_current=include_current, survey=survey).keys_by_asset
         kept = {name: [key for key in keys if key not in {*without.get(name, ())}] for name, keys in kept.items()}
     return Resolution({name: keys for name, keys in kept.items() if keys}, resolution.out_of_scope)
 

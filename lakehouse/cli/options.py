@@ -15,11 +15,14 @@ from lakehouse.cli.output import Screen
 __all__ = ["Format", "common", "folder_of", "screen_of"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-Format = Literal["table", "json", "ndjson", "csv"]
+Format = Literal["table", "json", "ndjson", "csv", "tree", "mermaid"]
 
 
 def common(*formats: Format) -> Callable[[_F], _F]:
-    """``-C``, ``-q``, ``-v``, ``--color`` and, where a command has formats, ``--format`` and ``--json``."""
+    """``-C``, ``-q``, ``-v``, ``--color`` and, where a command has formats, ``--format`` and ``--json``.
+
+    The first format is the one that is printed unasked.
+    """
 
     def add(function: _F) -> _F:
         options = [
@@ -31,7 +34,7 @@ def common(*formats: Format) -> Callable[[_F], _F]:
         if formats:
             options += [
                 click.option(
-                    "--format", "form", type=click.Choice(formats), default="table", help="How to print it."
+                    "--format", "form", type=click.Choice(formats), default=formats[0], help="How to print it."
                 ),
                 click.option("--json", "form", flag_value="json", help="Short for --format json."),
             ]

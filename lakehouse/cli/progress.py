@@ -9,10 +9,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lakehouse.cli.output import GLYPHS, Screen, joined, plural
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
     from lakehouse.outcome import Event
 
-__all__ = ["Progress", "binned", "state_of"]
+__all__ = ["Progress", "binned", "bins", "state_of", "worst"]
 
 _CELLS: Final = 50
 _FEWEST_CELLS: Final = 8
 _DELAY: Final = 0.3  # seconds; a run that is over by then has nothing to show
 # Of several partitions in one cell, the worst is shown.
-_WORST_FIRST: Final = ("failed", "running", "missing", "stale", "unrecorded", "empty", "fresh")
+_WORST_FIRST: Final = ("failed", "running", "missing", "stale", "unrecorded", "orphaned", "empty", "fresh")
+_T = TypeVar("_T")
 
 
 def state_of(result: str, row_count: int | None) -> str:
@@ -36,6 +37,21 @@ def state_of(result: str, row_count: int | None) -> str:
     if result in ("failed", "blocked", "skipped"):
         return "failed"
     return "empty" if row_count == 0 else "fresh"
+
+
+def bins(items: Sequence[_T], cells: int) -> list[Sequence[_T]]:
+    """Items in so many runs at most, as even as can be.
+
+    >>> bins("abcde", 2)
+    ['ab', 'cde']
+    """
+    edges = [len(items) * number // cells for number in range(cells + 1)]
+    return [items[low:high] for low, high in pairwise(edges) if low < high]
+
+
+def worst(states: Iterable[str]) -> str:
+    """Of several states, the one that most wants a look."""
+    return min(states, key=_WORST_FIRST.index)
 
 
 def binned(states: Sequence[str], cells: int = _CELLS) -> list[str]:
@@ -46,8 +62,7 @@ def binned(states: Sequence[str], cells: int = _CELLS) -> list[str]:
     """
     if len(states) <= cells:
         return list(states)
-    edges = [len(states) * number // cells for number in range(cells + 1)]
-    return [min(states[low:high], key=_WORST_FIRST.index) for low, high in pairwise(edges)]
+    return [worst(run) for run in bins(states, cells)]
 
 
 class Progress:

@@ -23,8 +23,9 @@ from lakehouse.errors import DefinitionError, LakeError, RequestError
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
+    from lakehouse.survey import Survey
 
-__all__ = ["Project", "find", "load", "note_key_folders"]
+__all__ = ["Project", "find", "load", "note_key_folders", "tell_shells"]
 
 LAKEFILE: Final = "lakefile.py"
 
@@ -119,7 +120,20 @@ def load(folder: str | None) -> Lake:
         )
     found.base = project.folder
     found.graph  # noqa: B018  a wrong graph is an error now, not later
+    _for_shells(project, found)
     return found
+
+
+def tell_shells(folder: str | None, lake: Lake, survey: Survey) -> None:
+    """Write down for completion the keys that are kept in the lake, where there are such."""
+    if any(asset.partitions.unknown_columns for asset in lake.graph.assets()):
+        _for_shells(find(Path(folder or ".").resolve()), lake, survey)
+
+
+def _for_shells(project: Project, lake: Lake, survey: Survey | None = None) -> None:
+    from lakehouse.cli.known import remember
+
+    remember(project, lake, survey)
 
 
 def note_key_folders(screen: Screen, root: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from lakehouse.assets import Asset, Source
+from lakehouse.cli import completing
 from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.cli.output import Screen, align, cell, emit, joined, plural, size, stamp
@@ -35,8 +36,8 @@ __all__ = ["command"]
         "lake show monthly_orders --schema",
     ),
 )
-@click.argument("asset")
-@click.argument("key", required=False)
+@click.argument("asset", shell_complete=completing.assets)
+@click.argument("key", required=False, shell_complete=completing.keys)
 @click.option("--rows", type=click.IntRange(min=0), default=10, metavar="N", help="Rows in the preview (10).")
 @click.option("--schema", "only_schema", is_flag=True, help="The columns and their types, nothing else.")
 @common("table", "json")
@@ -64,7 +65,7 @@ def command(
     lake = load(folder_of(ctx, folder))
     declared = lake.graph.asset(asset)
     survey = lake.survey()
-    found = _facts(lake, survey, declared, _one_key(lake, asset, key) if key else None)
+    found = _facts(lake, survey, declared, _one_key(lake, survey, asset, key) if key else None)
     survey.keep_digests()
     frame = None if only_schema else _rows(lake, found)
     if form == "json":
@@ -83,7 +84,8 @@ def command(
 
 
 def _print_schema(screen: Screen, found: dict[str, Any]) -> None:
-    rows = [*([*column, ""] for column in found["schema"]), [found["column"], "str", "in the folder's name"]]
+    folders = [[column, "str", "in the folder's name"] for column in found["columns"]]
+    rows = [*([*column, ""] for column in found["schema"]), *folders]
     if not found["schema"]:
         raise RequestError(
             f"{found['asset']} has no schema yet: it was never made, and declares none",
@@ -94,8 +96,8 @@ def _print_schema(screen: Screen, found: dict[str, Any]) -> None:
         screen.say(line)
 
 
-def _one_key(lake: Lake, asset: str, text: str) -> str:
-    keys = lake.resolve(text, [asset], include_current=True).keys_by_asset[asset]
+def _one_key(lake: Lake, survey: Survey, asset: str, text: str) -> str:
+    keys = lake.resolve(text, [asset], include_current=True, survey=survey).keys_by_asset[asset]
     if len(keys) != 1:
         raise RequestError(
             f"{text} is {plural(len(keys), 'partition')}; show takes one", help=f"lake status {asset} {text}"
@@ -107,7 +109,7 @@ def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[st
     """Everything that is told of an asset or a partition, but for its rows."""
     fold = survey.fold(asset.name)
     rows = {name: state.version.row_count for name, state in fold.keys.items() if state.version is not None}
-    made = sorted(rows, key=asset.partitions.index)
+    made = sorted(rows, key=asset.partitions.order)
     shown = key or next((name for name in reversed(made) if rows[name]), made[-1] if made else None)
     facts: dict[str, Any] = {
         "asset": asset.name,
@@ -115,7 +117,8 @@ def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[st
         "description": asset.description,
         "declared": str(asset.where),
         "kind": asset.partitions.kind,
-        "column": asset.partitions.column,
+        "column": ", ".join(asset.partitions.columns),
+        "columns": list(asset.partitions.columns),
         "partitions": len(made),
         "rows": sum(rows.values()),
         "size_bytes": sum(state.version.size_bytes for state in fold.keys.values() if state.version),
@@ -127,7 +130,11 @@ def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[st
         return facts
     state = survey.state(asset, shown)
     version, current = state.known.version, state.known.current
-    facts |= {"status": state.status, "reason": survey.reason(state), "path": _shown(survey.file(asset, shown))}
+    facts |= {
+        "status": state.status,
+        "reason": survey.reason(asset, shown),
+        "path": _shown(survey.file(asset, shown)),
+    }
     if version is not None and current is not None:
         facts |= {
             "row_count": version.row_count,

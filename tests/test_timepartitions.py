@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.dimension import Partition, Window
 from lakehouse.errors import DefinitionError, PartitionKeyError
-from lakehouse.partitions import Monthly, Partition, Window
+from lakehouse.timepartitions import Monthly
 
 NOW = datetime(2026, 11, 20, 9, 12, tzinfo=UTC)
 # St. John's set its clocks back over midnight, Havana had two midnights, Asuncion skipped some, Kiritimati a day.
@@ -26,7 +27,7 @@ def refused(**definition: Any) -> tuple[str, str | None]:
     """Message and help of the error, the place taken off the message once it is seen to be right."""
     with pytest.raises(DefinitionError) as caught:
         Monthly(**definition)
-    place = f" (test_partitions.py:{refused.__code__.co_firstlineno + 3})"
+    place = f" (test_timepartitions.py:{refused.__code__.co_firstlineno + 3})"
     assert caught.value.message.endswith(place)
     return caught.value.message.removesuffix(place), caught.value.help
 
@@ -171,7 +172,7 @@ def test_what_a_key_is_to_a_function_and_to_a_folder() -> None:
     monthly = Monthly("2018-01", column="month", timezone="Asia/Kolkata")
     kolkata = ZoneInfo("Asia/Kolkata")
     start, end = datetime(2018, 2, 1, tzinfo=kolkata), datetime(2018, 3, 1, tzinfo=kolkata)
-    assert monthly.partition("2018-02") == Partition("2018-02", start, end)
+    assert monthly.partition("2018-02") == Partition("2018-02", start, end, {"month": "2018-02"})
     assert monthly.window("2018-02") == Window(start, end)
     assert (monthly.columns, monthly.values("2018-02")) == (("month",), ("2018-02",))
 

@@ -1,0 +1,150 @@
+"""Definitions and sources looked at before anything is made: what would go wrong, found without writing a byte.
+
+Knows the questions. The answers are those of the modules that would meet the fault in a run.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from lakehouse.assets import PARTITION, Asset, Source
+from lakehouse.errors import LakeError
+from lakehouse.survey import Survey
+
+if TYPE_CHECKING:
+    from lakehouse.compute import Work
+
+__all__ = ["Finding", "validate"]
+
+_FEW: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was found of one source or asset.
+
+    Attributes:
+        subject: its name.
+        severity: *ok*, *warning* or *error*.
+        message: what was found.
+        help: what would mend it; empty where nothing has to be.
+        error: the error that a run would meet; None where there is none.
+    """
+
+    subject: str
+    severity: Literal["ok", "warning", "error"]
+    message: str
+    help: str = ""
+    error: LakeError | None = None
+
+
+def validate(survey: Survey, *, deep: bool) -> list[Finding]:
+    """One finding or more for each source and each asset, sources first.
+
+    Args:
+        survey: the lake as it is.
+        deep: whether to read every row of the sources, rather than their heads.
+    """
+    found: list[Finding] = []
+    for node in survey.graph.nodes.values():
+        if isinstance(node, Source):
+            found += _told(node.name, lambda node=node: _source(survey, node))
+    with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
+        numbers = count()
+        for asset in survey.graph.assets():
+            found += _told(
+                asset.name,
+                lambda asset=asset: _asset(survey, asset, lambda: Path(folder) / str(next(numbers)), deep=deep),
+            )
+    return found
+
+
+def _told(subject: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    try:
+        return [*look()]
+    except LakeError as error:
+        return [
+            Finding(subject=subject, severity="error", message=error.message, help=error.help or "", error=error)
+        ]
+
+
+def _source(survey: Survey, source: Source) -> Iterator[Finding]:
+    from lakehouse.calls import ENGINE_ERRORS, engine_error
+
+    now = survey.source(source.name)
+    with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
+        try:
+            columns = now.scan(lambda: Path(folder) / "spool").collect_schema()
+        except LakeError:
+            raise
+        except ENGINE_ERRORS as error:
+            raise now.fault() or engine_error(error, source.name) from error
+    what = _counted(len(columns), "column")
+    if source.partitions is not None:
+        what += f", {_counted(len(now.keys), 'key')}"
+    yield Finding(subject=source.name, severity="ok", message=what)
+    for stranger in now.strangers[:_FEW]:
+        yield Finding(
+            subject=source.name, severity="warning", message=f"{stranger} is of no key, and is not read"
+        )
+
+
+def _asset(survey: Survey, asset: Asset, spool: Callable[[], Path], *, deep: bool) -> Iterator[Finding]:
+    from lakehouse.audit import contract_for, require_partition_columns
+
+    survey.code(asset)
+    fold = survey.fold(asset.name)
+    partitions = survey.partitions(asset)
+    keys = partitions.keys(survey.time)
+    notes: list[str] = []
+    if not keys:
+        yield Finding(subject=asset.name, severity="warning", message=partitions.extent(survey.time))
+        return
+    work = _work(survey, asset, keys if deep else keys[-1:], spool, lambda found, _: notes.extend(found))
+    arguments = work.arguments(keys[-1:])
+    if asset.is_per_key:
+        result = work.call({**arguments, PARTITION: partitions.partition(keys[-1])})
+    else:
+        result = work.call(arguments)
+        require_partition_columns(asset, work.columns(result))
+    own = {name: dtype for name, dtype in work.columns(result).items() if name not in partitions.columns}
+    schema = contract_for(asset, own, fold.schema, may_change=False)
+    if deep:
+        work.run([])
+    what = f"{_counted(len(schema), 'column')}, {_counted(len(keys), 'partition')}"
+    yield Finding(subject=asset.name, severity="ok", message=what)
+    for note in notes:
+        yield Finding(subject=asset.name, severity="warning", message=note)
+
+
+def _work(
+    survey: Survey,
+    asset: Asset,
+    keys: Sequence[str],
+    spool: Callable[[], Path],
+    on_facts: Callable[[Sequence[str], object], None],
+) -> Work:
+    from lakehouse.compute import Work
+    from lakehouse.measure import frames_of
+    from lakehouse.verdicts import Verdicts
+
+    return Work(
+        asset=asset,
+        partitions=survey.partitions(asset),
+        frames=frames_of(survey, asset, keys, spool),
+        contract=survey.fold(asset.name).schema,
+        may_change=False,
+        verdicts=Verdicts(survey.disk, asset.name),
+        code=survey.code(asset).digest,
+        on_facts=on_facts,
+        spool=spool,
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
