@@ -67,9 +67,9 @@ def _declared(asset: Asset, graph: Graph) -> Iterator[tuple[str, str]]:
         if isinstance(node, Source):
             yield f"source {node.name}", digest_of(node.declaration())
     for name in asset.reads:
-        node = graph.node(name)
-        if isinstance(node, Asset) and node.time is not None:
-            yield f"{name}(time=)", value_digest(node.time)
+        upstream = graph.node(name)
+        if isinstance(upstream, Asset) and upstream.time is not None:
+            yield f"{name}(time=)", value_digest(upstream.time)
         if (rule := asset.rules.get(name)) is not None:
             yield f"upstream {name}", value_digest(str(rule))
     yield "partitions", digest_of(asset.partitions.describe())

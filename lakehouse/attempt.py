@@ -197,8 +197,11 @@ class Attempt:
                 for name, table in work.tables.items():
                     self.survey.take_rows(self.asset, name, work.rows_to_ask[name], table)
                 break
-        unknown = dict.fromkeys(changed, Input(kind="source", version=None))
         inputs = self.survey.inputs
+        unknown = dict.fromkeys(changed, Input(kind="source", version=None))
+        for name in inputs.by_rows(self.asset):  # of these the version stands under the argument's name
+            if any(node.name in changed for node in inputs.sources_of(name)):
+                unknown[name] = Input(kind="rows", version=None)
         return batch, {key: {**inputs.of(self.asset, key, described=True), **unknown} for key in keys}
 
     def _work(self, keys: Sequence[str]) -> Work:

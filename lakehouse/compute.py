@@ -18,8 +18,8 @@ import polars as pl
 from lakehouse.assets import ALL_COLUMNS, PARTITION, Asset
 from lakehouse.audit import contract_for, differs, require_keys, require_partition_columns
 from lakehouse.calls import ENGINE_ERRORS, call, engine_error, is_reading_error, to_frame
-from lakehouse.dtypes import conform, parse_type
 from lakehouse.dimension import Partitions
+from lakehouse.dtypes import conform, parse_type
 from lakehouse.errors import AuditError, ComputeError, LakeError
 from lakehouse.frames import Frames
 from lakehouse.inputs import RowTable
@@ -108,9 +108,7 @@ class Work:
         wanted = self.rows_to_ask.items() if not self.tables else ()
         try:
             found = {
-                name: row_question(self.frames, name, keys)
-                for name, keys in wanted
-                if self.frames.is_one_pass(name)
+                name: row_question(self.frames, name, keys) for name, keys in wanted if self.frames.is_one_pass(name)
             }
         except ENGINE_ERRORS as error:
             raise self.explain(error) from error

@@ -60,7 +60,7 @@ class Declaring:
         nullable: Sequence[str] = (),
         version: str | Callable[[], str] | None = None,
     ) -> Callable[[_F], _F]: ...
-    def source(  # noqa: PLR0913  a source of files has as many sides
+    def source(
         self,
         name: str | Callable[..., Any] | None = None,
         path: str | os.PathLike[str] | None = None,
@@ -70,7 +70,7 @@ class Declaring:
         nullable: Sequence[str] = (),
         track: Track = "content",
         partitions: Partitions | None = None,
-        format: Format | None = None,  # the word that users write
+        format: Format | None = None,  # noqa: A002  the word that users write
         version: str | Callable[[], str] | None = None,
     ) -> Any:
         """Declare data that the lake reads and does not make: files, or the result of a function.
@@ -125,9 +125,7 @@ class Declaring:
 
         def declare(function: _F) -> _F:
             self._add(
-                assets.declare_function_source(
-                    function, time=time, version=version, schema=schema, nullable=nullable
-                )
+                assets.declare_function_source(function, time=time, version=version, schema=schema, nullable=nullable)
             )
             return function
 
@@ -231,7 +229,12 @@ class Declaring:
         Args:
             name: the asset's.
             query: one SELECT, or the path of a ``.sql`` file, relative to the file that declares it.
-            partitions, upstream, time, sort_by, schema, version: as of ``asset``.
+            partitions: as of ``asset``, like the five that follow.
+            upstream: by name, what overrides the usual rule from key to key.
+            time: the column by which rows are cut to the windows of other assets.
+            sort_by: the columns by which each file is sorted.
+            schema: the columns with their types.
+            version: replaces what the lake tells from the text.
             description: what a row is, for people.
 
         Raises:

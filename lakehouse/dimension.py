@@ -61,7 +61,7 @@ class Partitions(ABC):
     @property
     @abstractmethod
     def dimensions(self) -> tuple[Dimension, ...]:
-        """One for each partition column, in the order in which their folders nest; none for an unpartitioned asset."""
+        """One for each partition column, in the order in which their folders nest; none where there is one file."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -138,8 +138,10 @@ class Partitions(ABC):
 
     def partition(self, key: str) -> Partition:
         """A key with its window and its values."""
-        window, values = self.window(key), dict(zip(self.columns, self.values(key), strict=True))
-        return Partition(key, window and window.start, window and window.end, values)
+        values = dict(zip(self.columns, self.values(key), strict=True))
+        if (window := self.window(key)) is None:
+            return Partition(key, values=values)
+        return Partition(key, window.start, window.end, values)
 
 
 class Dimension(Partitions):

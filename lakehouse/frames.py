@@ -89,7 +89,9 @@ class Frames(Reader):
         if column not in upstream.columns:
             return self._read(name, keys).select(pl.col(column).cast(pl.String).unique())
         place = upstream.columns.index(column)
-        return pl.LazyFrame({column: sorted({upstream.values(key)[place] for key in keys})})
+        there = frozenset(upstream.dimensions[place].keys(_ANY_TIME))  # what it has no longer is nobody's key
+        found = sorted({value for key in keys if (value := upstream.values(key)[place]) in there})
+        return pl.LazyFrame({column: found}, schema={column: pl.String})
 
     def extent(self) -> list[str]:
         """What decides, beside the code, which rows have no key: the definition's first and last keys, its values."""

@@ -60,7 +60,9 @@ class Graph:
             help=f"{_hint(name, others)}a parameter's name is the name of a source, view or asset: {_some(others)}",
         )
 
-    def link(self, asset: Asset, upstream: Node, told: Mapping[str, Partitions] = MappingProxyType({})) -> Link | None:
+    def link(
+        self, asset: Asset, upstream: Node, told: Mapping[str, Partitions] = MappingProxyType({})
+    ) -> Link | None:
         """How the keys of an asset read those of something that its function reads; None where that has no keys.
 
         Args:

@@ -46,8 +46,8 @@ class Inputs:
     survey: Survey
     _links: dict[tuple[str, str], Link | None] = field(default_factory=dict)
     _reads: dict[tuple[str, str, str | None], Named] = field(default_factory=dict)
-    _versions: dict[tuple[str, str, str | None], Input] = field(default_factory=dict)
-    _wholes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _versions: dict[tuple[str, str, int], Input] = field(default_factory=dict)
+    _wholes: dict[str, tuple[Named, frozenset[str]]] = field(default_factory=dict)
     _by_rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _nodes: dict[str, list[Source | Asset]] = field(default_factory=dict)
     _seen_whole: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -55,9 +55,8 @@ class Inputs:
     def forget(self, upstream: str) -> None:
         """An asset's log went on: what was told of it may be otherwise."""
         self._wholes.pop(upstream, None)
-        for known in (self._reads, self._versions):
-            for entry in [entry for entry in known if entry[1] == upstream]:
-                del known[entry]
+        self._reads = {entry: named for entry, named in self._reads.items() if entry[1] != upstream}
+        self._versions = {entry: found for entry, found in self._versions.items() if entry[1] != upstream}
         for pair in [pair for pair in self._links if upstream in pair]:
             del self._links[pair]
 
@@ -95,23 +94,34 @@ class Inputs:
         if entry not in self._reads:
             named = link.named(key, self.survey.time) if link else Named(())
             there = tuple(upper for upper in named.keys if self._is_there(node, upper, runs=runs))
-            if is_whole:
-                there = tuple(sorted({*there, *self._whole(node)}, key=self._order(node)))
-            self._reads[entry] = self._told(asset, node, named, there, runs=runs)
+            found = self._told(asset, node, named, there, runs=runs)
+            self._reads[entry] = self._with_whole(node, found) if is_whole else found
         return self._reads[entry]
 
-    def _told(
-        self, asset: Asset, node: Source | Asset, named: Named, there: tuple[str, ...], *, runs: bool
-    ) -> Named:
+    def _runs(self, link: Link, upper: str) -> bool:
+        """Whether the window of an upstream key is not over."""
+        window = link.upstream.window(upper)
+        return window is not None and window.end > self.survey.time
+
+    def _with_whole(self, node: Source | Asset, named: Named) -> Named:
+        """What a key reads, and all else that there is; one answer for all keys that read nothing more."""
+        whole, known = self._whole(node)
+        if not named.beyond and not named.pending and known.issuperset(named.keys):
+            return whole
+        keys = tuple(sorted({*named.keys, *known}, key=self._order(node)))
+        return Named(keys, named.beyond, named.pending)
+
+    def _told(self, asset: Asset, node: Source | Asset, named: Named, there: tuple[str, ...], *, runs: bool) -> Named:
         """What is read, with what the rule names and there is not."""
         link, known = self.link(asset, node), frozenset(there)
         lacking = [upper for upper in named.keys if upper not in known]
-        if link is None or link.is_shared or node.name not in asset.reads or not (lacking or named.beyond):
+        if link is None or node.name not in asset.reads or not (lacking or named.beyond):
             return Named(there)
+        if not link.is_by_window:  # which windows it reads is none of the key's business: those that have ended
+            lacking = [upper for upper in lacking if not self._runs(link, upper)]
         pending = ""
         if link.is_by_window and isinstance(node, Asset) and not runs:
-            ends = ((upper, link.upstream.window(upper)) for upper in lacking)
-            pending = next((upper for upper, window in ends if window and window.end > self.survey.time), "")
+            pending = next((upper for upper in lacking if self._runs(link, upper)), "")
         beyond = named.beyond or (f"no {describe(lacking, link.upstream)}" if lacking else "")
         return Named(there, beyond, pending)
 
@@ -128,7 +138,9 @@ class Inputs:
         seen: set[int] = set()
         for key in keys:
             named = self.reads(asset, upstream, key)
-            if id(named) not in seen:  # many keys may share one answer
+            if len(named.keys) == 1:
+                found[named.keys[0]] = None
+            elif id(named) not in seen:  # many keys may share one answer, which lives on in `_reads`
                 seen.add(id(named))
                 found |= dict.fromkeys(named.keys)
         declared = (key for key in found if self.survey.is_declared(upstream, key))
@@ -144,18 +156,18 @@ class Inputs:
     def _folders(self, source: Source) -> frozenset[str]:
         return self.survey.source_keys(source.name)
 
-    def _whole(self, node: Source | Asset) -> tuple[str, ...]:
+    def _whole(self, node: Source | Asset) -> tuple[Named, frozenset[str]]:
         """All keys that there are: what a view sees."""
         if node.name not in self._wholes:
             if isinstance(node, Asset):
                 keys = self.survey.fold(node.name).keys.items()
-                found = {key for key, known in keys if known.version is not None}
+                found = frozenset(key for key, known in keys if known.version is not None)
             else:
-                found = set(self._folders(node))
-            self._wholes[node.name] = tuple(sorted(found, key=self._order(node)))
+                found = self._folders(node)
+            self._wholes[node.name] = Named(tuple(sorted(found, key=self._order(node)))), found
         return self._wholes[node.name]
 
-    def _order(self, node: Source | Asset):  # type: ignore[no-untyped-def]  # noqa: ANN202  a sort key
+    def _order(self, node: Source | Asset):  # type: ignore[no-untyped-def]
         found = self.survey.partitions(node) if isinstance(node, Asset) else partitions_of(node)
         assert found is not None  # noqa: S101  the caller has looked
         return found.order
@@ -235,12 +247,14 @@ class Inputs:
     def _version(self, asset: Asset, node: Source | Asset, key: str, *, described: bool = False) -> Input:
         if isinstance(node, Source) and node.partitions is None:
             return Input(kind="source", version=self._source_version(asset, node, key))
-        link = self.link(asset, node)
-        entry = asset.name, node.name, None if link is None or link.is_shared else key
-        named = self.reads(asset, node, key)
-        if entry not in self._versions:
-            self._versions[entry] = self._version_of(node, named.keys)
-        found = self._versions[entry]
+        link, named = self.link(asset, node), self.reads(asset, node, key)
+        if len(named.keys) == 1:
+            found = self._version_of(node, named.keys)
+        else:  # many keys may share one answer, which lives on in `_reads`
+            entry = asset.name, node.name, id(named)
+            if entry not in self._versions:
+                self._versions[entry] = self._version_of(node, named.keys)
+            found = self._versions[entry]
         if not described or (link and link.is_same_key and not self.is_whole(asset, node)):
             return found if not (described and named.beyond) else _with(found, None, named.beyond)
         partitions = self.survey.partitions(node) if isinstance(node, Asset) else node.partitions

@@ -100,7 +100,9 @@ class Intake:
             self._judge_one(question, name, answer)
 
     def _judge_one(self, question: str, name: str, answer: pl.DataFrame) -> None:
-        found = {column: value for column, value in answer.row(0, named=True).items() if value} if answer.width else {}
+        found = (
+            {column: value for column, value in answer.row(0, named=True).items() if value} if answer.width else {}
+        )
         if question == "nulls" and found:
             raise self.frames.sources[name].fault() or _holds_nulls(self.frames.sources[name], found)
         if question == "no key":

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -349,7 +350,15 @@ class Lake(Declaring):
         )
         for name in dict.fromkeys(step.asset for step in plan.to_make):
             survey.look_at_sources(self.graph.asset(name))
-        return plan
+        is_every_missing = not only or "missing" in only
+        open_ended = frozenset(
+            name
+            for name, found in asked.items()
+            if is_every_missing
+            and any(isinstance(d, Dynamic) and d.discover for d in self.graph.asset(name).partitions.dimensions)
+            and {*found}.issuperset(survey.partitions(self.graph.asset(name)).keys(survey.time))
+        )
+        return replace(plan, open_ended=open_ended)
 
     def run(
         self,

@@ -83,17 +83,27 @@ def materialize(survey: Survey, plan: Plan, settings: Settings, on_event: Callab
             raise
         outcome.error = error
     finally:
-        reporter.close(plan.steps)
+        reporter.close(reporter.planned)
     survey.keep_digests()
     return outcome
 
 
 def _make_all(survey: Survey, plan: Plan, settings: Settings, reporter: Reporter, run: Run) -> None:
-    for name in plan.assets():
-        asset = survey.graph.asset(name)
-        _AssetRun(survey=survey, asset=asset, settings=settings, reporter=reporter, run=run).make(plan.of(name))
+    for asset in survey.graph.assets():
+        steps = [*plan.of(asset.name), *(_found_since(survey, plan, asset) if asset.name in plan.open_ended else ())]
+        reporter.planned += steps
+        if steps:
+            _AssetRun(survey=survey, asset=asset, settings=settings, reporter=reporter, run=run).make(steps)
         if settings.fail_fast and reporter.has_failed():
             return
+
+
+def _found_since(survey: Survey, plan: Plan, asset: Asset) -> list[Step]:
+    """Steps for keys that are found in the data now that upstreams are made, and were not when all was planned."""
+    planned = {step.key for step in plan.of(asset.name)}
+    found = [key for key in survey.partitions(asset).keys(survey.time) if key not in planned]
+    states = {key: survey.state(asset, key) for key in found}
+    return [Step(asset.name, key, "make", state, state.status) for key, state in states.items() if state.is_due]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,7 +123,7 @@ class _AssetRun:
             self._take(fold, project(self.survey.log(self.asset.name), self.run, fold))
         pending = list(steps)
         for race in range(_RACES + 1):
-            due = [step for step in pending if self._is_due(step, is_retry=race > 0)]
+            due = [step for step in pending if self._is_there(step) and self._is_due(step, is_retry=race > 0)]
             if not due:
                 return
             if race == _RACES:
@@ -132,6 +142,15 @@ class _AssetRun:
         )
         for step in steps:
             self.reporter.finish(step, self.reporter.failed(step, error))
+
+    def _is_there(self, step: Step) -> bool:
+        """Whether the key is still found in the data, now that upstreams are made; if not, what it has is kept."""
+        if not self.asset.partitions.unknown_columns or self.survey.is_declared(self.asset, step.key):
+            return True
+        state = self.survey.state(self.asset, step.key)
+        if state.known.current is not None:
+            self.reporter.finish(step, self.reporter.kept(replace(step, state=state)))
+        return False
 
     def _is_due(self, step: Step, *, is_retry: bool) -> bool:
         """Whether a step computes something, now that its upstreams are made; one that does not is finished."""

@@ -5,7 +5,7 @@ Knows how a step becomes a result without being computed, or after it failed. Re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -84,12 +84,14 @@ class Reporter:
         outcome: what is reported so far.
         clock: tells the time.
         on_event: hears of each partition.
+        planned: the steps that were taken up so far.
     """
 
     graph: Graph
     outcome: Outcome
     clock: Callable[[], datetime]
     on_event: Callable[[Event], None]
+    planned: list[Step] = field(default_factory=list)
     _done: dict[tuple[str, str], Materialization] = field(default_factory=dict)
     _failed: dict[str, set[str]] = field(default_factory=dict)
 
@@ -118,7 +120,7 @@ class Reporter:
         """Whether any partition is not what was asked for."""
         return bool(self._failed)
 
-    def close(self, steps: tuple[Step, ...]) -> None:
+    def close(self, steps: Iterable[Step]) -> None:
         """Hand the results to the outcome, in the plan's order."""
         found = (self.result(step.asset, step.key) for step in steps)
         self.outcome.results = [result for result in found if result is not None]

@@ -39,9 +39,7 @@ class Part:
 
     def frame(self) -> pl.DataFrame:
         """The rows, in memory."""
-        return (
-            self.rows if isinstance(self.rows, pl.DataFrame) else pl.read_parquet(self.rows, hive_partitioning=False)
-        )
+        return self.rows if isinstance(self.rows, pl.DataFrame) else _read(self.rows)
 
     def write(self, path: Path, order: Sequence[str]) -> None:
         """Write the file to be published: sorted by ``order``, or as the rows come where it is empty.
@@ -87,7 +85,12 @@ def held(query: pl.LazyFrame, *, spool: Callable[[], Path] | None) -> Held:
     if spool is None:
         return Held(query, lambda answer: answer)
     path = spool()
-    return Held(_to_file(query, path), lambda _: pl.read_parquet(path, hive_partitioning=False))
+    return Held(_to_file(query, path), lambda _: _read(path))
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """The rows of one file, whatever its folders are called."""
+    return pl.read_parquet(path, hive_partitioning=False, glob=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ def _from_files(sunk: Sequence[Any], partitions: Partitions, *, is_final: bool) 
         folders = Path(item.path).parts[-1 - len(partitions.columns) : -1]
         texts = [unquote(folder.partition("=")[2]) for folder in folders]
         key = _key([None if text == _HIVE_NULL else text for text in texts], partitions)
-        if key in found:
+        if key in found and key is not None:  # a row may lack a key in several ways
             raise AuditError(f"{key} was written as several files", code="staged-damaged")
         found[key] = Part(rows=Path(item.path), row_count=item.num_rows, is_final=is_final)
     return found

@@ -37,9 +37,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps, asset by asset, each asset after what it reads, keys in declared order."""
+    """The steps, asset by asset, each asset after what it reads, keys in declared order.
+
+    Attributes:
+        steps: what there is to do.
+        open_ended: the assets of which every key is asked for, those too that are found only once upstreams are made.
+    """
 
     steps: tuple[Step, ...]
+    open_ended: frozenset[str] = frozenset()
 
     @property
     def to_make(self) -> list[Step]:

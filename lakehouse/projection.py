@@ -22,7 +22,7 @@ from lakehouse.records import Version
 from lakehouse.staging import Run, locked
 from lakehouse.storage_errors import storage_errors
 
-__all__ = ["FileState", "Projection", "compare", "is_in_place", "foreign_file", "let_go", "project", "projected"]
+__all__ = ["FileState", "Projection", "compare", "foreign_file", "is_in_place", "let_go", "project", "projected"]
 
 FileState = Literal["absent", "same", "other"]
 

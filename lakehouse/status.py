@@ -101,8 +101,8 @@ def asset_status(survey: Survey, asset: Asset, keys: Sequence[str], *, with_orph
         asset=asset.name,
         definition=definition,
         extent=definition.extent(survey.time),
-        first=windows and windows.first_key,
-        last=windows and windows.last_key(survey.time),
+        first=windows.first_key if windows else None,
+        last=windows.last_key(survey.time) if windows else None,
         partitions=tuple(_partition(survey, asset, key) for key in found),
         is_behind=survey.is_behind(asset.name),
     )

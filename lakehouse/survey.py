@@ -28,10 +28,10 @@ from lakehouse.log import Log
 from lakehouse.projection import FileState, compare, is_in_place, let_go, projected
 from lakehouse.reasons import explain
 from lakehouse.records import Version
+from lakehouse.selection import describe
 from lakehouse.sourcenow import SourceNow
 from lakehouse.sources import look_at
 from lakehouse.staleness import Cause, Now, State, decide
-from lakehouse.selection import describe
 from lakehouse.storage_errors import storage_errors
 from lakehouse.verdicts import Verdicts
 from lakehouse.versions import digest_of
@@ -120,9 +120,12 @@ class Survey:
         }
         self._states = {known: state for known, state in self._states.items() if known[0] not in below}
         self._due.clear()
-        self._told.pop(fold.asset, None)
-        self._declared = {entry: keys for entry, keys in self._declared.items() if entry[0] != fold.asset}
-        self.inputs.forget(fold.asset)
+        # Keys may be those of the log, or be found in what was made of it.
+        told = {fold.asset, *(name for name in below if self.graph.asset(name).partitions.unknown_columns)}
+        self._declared = {entry: keys for entry, keys in self._declared.items() if entry[0] not in told}
+        for name in told:
+            self._told.pop(name, None)
+            self.inputs.forget(name)
 
     def _take(self, fold: Fold) -> None:
         self._folds[fold.asset] = fold
@@ -265,7 +268,7 @@ class Survey:
         return key in self._known_keys(asset, include_current=True)
 
     def is_listed(self, asset: Asset, key: str) -> bool:
-        """Whether the definition has a key by now as it says itself: windows that still run only if it includes them."""
+        """Whether the definition has a key by now; windows that still run only if it includes them itself."""
         return key in self._known_keys(asset, include_current=None)
 
     def _known_keys(self, asset: Asset, *, include_current: bool | None) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -53,14 +54,15 @@ def validate(survey: Survey, *, deep: bool) -> list[Finding]:
     found: list[Finding] = []
     for node in survey.graph.nodes.values():
         if isinstance(node, Source):
-            found += _told(node.name, lambda node=node: _source(survey, node))
+            found += _told(node.name, partial(_source, survey, node))
     with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
         numbers = count()
+
+        def spool() -> Path:
+            return Path(folder) / str(next(numbers))
+
         for asset in survey.graph.assets():
-            found += _told(
-                asset.name,
-                lambda asset=asset: _asset(survey, asset, lambda: Path(folder) / str(next(numbers)), deep=deep),
-            )
+            found += _told(asset.name, partial(_asset, survey, asset, spool, deep=deep))
     return found
 
 
@@ -68,9 +70,7 @@ def _told(subject: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
     try:
         return [*look()]
     except LakeError as error:
-        return [
-            Finding(subject=subject, severity="error", message=error.message, help=error.help or "", error=error)
-        ]
+        return [Finding(subject=subject, severity="error", message=error.message, help=error.help or "", error=error)]
 
 
 def _source(survey: Survey, source: Source) -> Iterator[Finding]:
@@ -89,9 +89,7 @@ def _source(survey: Survey, source: Source) -> Iterator[Finding]:
         what += f", {_counted(len(now.keys), 'key')}"
     yield Finding(subject=source.name, severity="ok", message=what)
     for stranger in now.strangers[:_FEW]:
-        yield Finding(
-            subject=source.name, severity="warning", message=f"{stranger} is of no key, and is not read"
-        )
+        yield Finding(subject=source.name, severity="warning", message=f"{stranger} is of no key, and is not read")
 
 
 def _asset(survey: Survey, asset: Asset, spool: Callable[[], Path], *, deep: bool) -> Iterator[Finding]:

@@ -15,7 +15,6 @@ from lakehouse.disk import Disk
 __all__ = ["Verdicts"]
 
 
-
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """The kept verdicts on one asset, each under the digest of what it was reached on."""

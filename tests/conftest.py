@@ -23,7 +23,6 @@ settings.register_profile("lakehouse", deadline=None, suppress_health_check=[Hea
 settings.load_profile("lakehouse")
 
 
-
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What completion keeps of a project is kept apart from the user's own."""

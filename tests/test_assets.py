@@ -15,6 +15,7 @@ from lakehouse.errors import DefinitionError
 NO_SCHEMA = (
     "  help: declare its columns, so that no type is guessed: lake.source('orders', …, schema={\"id\": pl.Int64})"
 )
+TRACKS = 'track is "content" (the bytes), "stat" (size and time) or "rows" (the rows of each partition)'
 MONTHLY = '@lake.asset(partitions=Monthly("2018-01"))\n'
 
 
@@ -82,7 +83,7 @@ def refusal(project: Any, text: str) -> list[str]:
             'lake.source("orders", "orders.parquet", track="mtime")',
             [
                 "source 'orders' is tracked by 'mtime' (lakefile.py:5)",
-                '  help: track is "content" (the bytes), "stat" (size and time) or "rows" (the rows of each partition)',
+                f"  help: {TRACKS}",
             ],
         ),
         (

@@ -90,9 +90,9 @@ def test_machines_get_every_node_and_edge(cli: Any) -> None:
         "where": "lakefile.py:7",
     }
     assert nodes["regional_revenue"]["partitions"] == {
-        "kind": "categories × monthly",  # noqa: RUF001  the product's own word
+        "kind": "categories × monthly",
         "columns": ["region", "partition_date"],
-        "extent": "eu, us × 2018-01..2026-10",  # noqa: RUF001
+        "extent": "eu, us × 2018-01..2026-10",
         "first": "2018-01",
         "last": "2026-10",
     }

@@ -253,7 +253,7 @@ def test_a_folder_named_like_a_partition_above_the_lake_is_told_once(cli: Any) -
         " data\n"
     )
     assert cli("init", "team=shop/one").err == said
-    done = cli("materialize", "2018-02", "-C", "team=shop/one", "--preview", "0")
+    done = cli("materialize", "2018-02", "-a", "monthly_orders", "-C", "team=shop/one", "--preview", "0")
     assert (done.code, done.err) == (0, said)
     assert cli("materialize", "2018-02", "-C", "team=shop/one", "-q").err == ""
     assert cli("status", "-C", "team=shop/one", "2018-02").err == ""

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lakehouse import Lake, Monthly
+from lakehouse import Categories, Lake, Monthly, Partition
 from lakehouse.examples import jaffle_shop
 from lakehouse.outcome import Outcome
 
@@ -562,3 +562,71 @@ def test_a_batch_that_fails_only_as_a_whole_is_said_to_be_made_key_by_key(lake: 
     (note,) = outcome.notes["one_at_a_time"]
     assert note.startswith("made key by key, which scans the sources once a key: together it failed")
     assert "one at a time, please" in note
+
+
+# Keys of other kinds.
+
+NAMES = ["a b", "a/b", "50%", "%41", "x=y", "it's", "[z]*", "é", "東京", "null", "1", "2018-01-01", " b "]
+
+
+def test_keys_of_any_text_come_back_as_they_are(lake: Lake) -> None:
+    """In two dimensions, and as folders that escape what a path cannot hold."""
+
+    @lake.view(time="t")
+    def named(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.with_columns(name=pl.lit(pl.Series(NAMES)).gather(pl.col("id") % len(NAMES)))
+
+    @lake.asset(partitions=Monthly("2018-01", end="2018-03") * Categories("name", NAMES))
+    def by_name(named: pl.LazyFrame) -> pl.LazyFrame:
+        return named.select("id", "name", "partition_date")
+
+    outcome = make(lake, "all")
+    assert set(results(outcome).values()) == {"created"}
+    rows = [(int(n), NAMES[int(n) % len(NAMES)], t[:7]) for n, _, t in (row.split(",") for row in days())]
+    expected = sorted((n, name, month) for n, name, month in rows if month < "2018-03")
+    assert sorted(lake.scan("by_name").select("id", "name", "partition_date").collect().rows()) == expected
+    folders = sorted(path.name for path in (lake.root / "by_name/partition_date=2018-01").iterdir())
+    assert folders == sorted(
+        [
+            *("name=a b", "name=a%2Fb", "name=50%25", "name=%2541", "name=x%3Dy", "name=it%27s", "name=%5Bz%5D%2A"),
+            *("name=é", "name=東京", "name=null", "name=1", "name=2018-01-01", "name= b "),
+        ]
+    )
+    again = make(lake, "all", force=True)
+    assert set(results(again).values()) == {"unchanged"}
+
+
+def test_an_asset_without_partitions_is_computed_like_any(lake: Lake) -> None:
+    @lake.asset
+    def total(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.select(n=pl.len().cast(pl.Int64), amount=pl.col("amount").sum())
+
+    @lake.asset(sort_by=None)
+    def biggest(raw: pl.LazyFrame, partition: Partition) -> pl.LazyFrame:
+        assert (partition.key, partition.start, partition.end, dict(partition.values)) == ("all", None, None, {})
+        return raw.sort("amount", "id", descending=True).head(3).select("id")
+
+    assert [(item.asset, item.key, item.result) for item in make(lake, "all").results] == [
+        ("total", "all", "created"),
+        ("biggest", "all", "created"),
+    ]
+    amounts = {int(n): int(amount) for n, amount, _ in (row.split(",") for row in days())}
+    assert lake.scan("total").collect().rows() == [(600, sum(amounts.values()))]
+    highest = sorted(amounts, key=lambda n: (amounts[n], n), reverse=True)[:3]
+    assert lake.scan("biggest").collect()["id"].to_list() == highest
+    assert left(lake) == ["biggest", "biggest/part.parquet", "total", "total/part.parquet"]
+
+
+def test_rows_that_lack_a_key_in_several_ways_are_refused_in_the_words_of_the_columns(lake: Lake) -> None:
+    regions = Categories("region", ["eu", "us"])
+
+    @lake.asset(partitions=regions * Monthly("2018-01", end="2018-03"))
+    def by_region(raw: pl.LazyFrame) -> pl.LazyFrame:
+        region = pl.when(pl.col("id") % 3 == 0).then(pl.lit("eu"))
+        month = pl.when(pl.col("id") % 2 == 0).then("partition_date")
+        return raw.select("id", region.alias("region"), month.alias("partition_date"))
+
+    outcome = make(lake, "region=eu/partition_date=2018-01")
+    error = outcome.results[0].error or {}
+    assert (outcome.results[0].result, error["code"]) == ("blocked", "key-null")
+    assert error["message"].startswith("by_region: rows without a region or partition_date (")

@@ -175,7 +175,7 @@ def test_success_clears_the_failed_attempt() -> None:
 
 
 def test_a_version_is_there_since_the_commit_that_brought_its_bytes() -> None:
-    """So what reads it can tell which keys came out otherwise; made again to the same bytes, it is as old as before."""
+    """So what reads it can tell which keys came out otherwise; made again to the same bytes, it is no younger."""
     log = [
         commit(1, None, record("2018-02", "created", 1, version=version("a"))),
         commit(2, "digest 1", record("2018-02", "unchanged", 2, version=version("a"))),

@@ -493,7 +493,7 @@ def test_a_narrower_definition_orphans_what_was_made_and_keeps_it(house: Warehou
         (Monthly("2018-12", "2019-02", column="month"), "column", "column: partition_date became month"),
         (Monthly("2018-12", "2019-02", timezone="Europe/Berlin"), "timezone", "timezone: UTC became Europe/Berlin"),
         (Monthly("2018-12", "2019-02", format="%Y%m"), "format", "format: %Y-%m became %Y%m"),
-        (LISTED * Monthly("2018-12", "2019-02"), "kind and column", "kind: monthly became categories × monthly"),  # noqa: RUF001
+        (LISTED * Monthly("2018-12", "2019-02"), "kind and column", "kind: monthly became categories × monthly"),
         (None, "kind and column and timezone and format", "kind: monthly became unpartitioned"),
     ],
 )

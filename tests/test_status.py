@@ -454,6 +454,16 @@ def test_what_reads_a_missing_upstream_is_skipped_unless_that_is_made_first(proj
     ]
 
 
+def test_every_partition_that_is_read_is_made_first_however_many_there_are(project: Any) -> None:
+    project.write("data/raw_orders.csv", ORDERS)
+    lake = project.load((SHOP + DOWN).replace('end="2018-04"', 'end="2020-07"'))
+    made = results(lake.materialize("all", assets=["doubled"]))
+    assert [(asset, result) for asset, _, result in made] == [
+        *[("monthly_orders", "created")] * 30,
+        *[("doubled", "created")] * 30,
+    ]
+
+
 def test_a_partition_that_the_upstream_does_not_have_is_not_made_and_not_read_and_the_record_says_so(
     project: Any,
 ) -> None:

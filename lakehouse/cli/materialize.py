@@ -195,7 +195,9 @@ def _narrowed(
     if excepted:
         without = lake.resolve(excepted, list(kept), include_current=include_current, survey=survey).keys_by_asset
         kept = {name: [key for key in keys if key not in {*without.get(name, ())}] for name, keys in kept.items()}
-    return Resolution({name: keys for name, keys in kept.items() if keys}, resolution.out_of_scope)
+    # An asset without keys as yet may find some once its upstreams are made.
+    named = {name: keys for name, keys in kept.items() if keys or not resolution.keys_by_asset[name]}
+    return Resolution(named, resolution.out_of_scope)
 
 
 def _run(screen: Screen, lake: Lake, survey: Survey, plan: Plan, stream: Stream, **how: bool) -> Outcome:
