@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lakehouse.assets import Asset, Source
 from lakehouse.graph import Graph
-from lakehouse.sqltext import normalized
+from lakehouse.sql.text import normalized
 from lakehouse.versions import code_version, digest_of, value_digest
 
 __all__ = ["Code", "code_of"]

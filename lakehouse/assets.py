@@ -15,7 +15,14 @@ from lakehouse.callsite import CallSite
 from lakehouse.errors import DefinitionError
 from lakehouse.mapping import All, Keys, Latest, Periods, Rule
 from lakehouse.partitions import Partitions, Unpartitioned
-from lakehouse.sourcedecls import Source, Track, declare_function_source, declare_source, is_polars_type, where_of
+from lakehouse.sources.declared import (
+    Source,
+    Track,
+    declare_function_source,
+    declare_source,
+    is_polars_type,
+    where_of,
+)
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType

@@ -18,17 +18,17 @@ import polars as pl
 from lakehouse.assets import ALL_COLUMNS, PARTITION, Asset
 from lakehouse.audit import contract_for, differs, require_keys, require_partition_columns
 from lakehouse.calls import ENGINE_ERRORS, call, engine_error, is_reading_error, to_frame
-from lakehouse.dimension import Partitions
 from lakehouse.dtypes import conform, parse_type
 from lakehouse.errors import AuditError, ComputeError, LakeError
 from lakehouse.frames import Frames
 from lakehouse.inputs import RowTable
 from lakehouse.intake import Intake
 from lakehouse.measure import RowQuestion, row_question
+from lakehouse.partitions.dimension import Partitions
 from lakehouse.parts import Divided, Held, Part, divided, held
 from lakehouse.records import Schema
-from lakehouse.sqlasset import SqlQuery
-from lakehouse.sqlframes import Tables, laid_out
+from lakehouse.sql.asset import SqlQuery
+from lakehouse.sql.frames import Tables, laid_out
 from lakehouse.verdicts import Verdicts
 from lakehouse.versions import digest_of
 

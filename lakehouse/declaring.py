@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from lakehouse import assets
 from lakehouse.assets import ALL_COLUMNS, AssetOptions, Definitions, Source, Track
 from lakehouse.callsite import caller
-from lakehouse.dimension import Partitions
 from lakehouse.errors import DefinitionError
 from lakehouse.graph import Graph
 from lakehouse.mapping import Rule
+from lakehouse.partitions.dimension import Partitions
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType
 
-    from lakehouse.sourcedecls import Format
+    from lakehouse.sources.declared import Format
 
 __all__ = ["Declaring"]
 

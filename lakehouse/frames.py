@@ -16,13 +16,13 @@ import polars as pl
 
 from lakehouse.assets import Asset, Source
 from lakehouse.calls import ENGINE_ERRORS, engine_error
-from lakehouse.dimension import Dimension, Partitions
 from lakehouse.dtypes import parse_type
 from lakehouse.errors import DefinitionError
 from lakehouse.mapping import All, Keys, Latest, Link, Periods
+from lakehouse.partitions.dimension import Dimension, Partitions
+from lakehouse.partitions.timekinds import TimePartitions
 from lakehouse.reading import Reader, published
-from lakehouse.sourcenow import ONE_PASS
-from lakehouse.timepartitions import TimePartitions
+from lakehouse.sources.now import ONE_PASS
 from lakehouse.windows import limit
 
 __all__ = ["Frames"]

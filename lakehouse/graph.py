@@ -14,7 +14,7 @@ from lakehouse.assets import Asset, Definitions, Node, Source, View
 from lakehouse.errors import AssetUnknownError, DefinitionError, PartitionKeyError
 from lakehouse.mapping import All, Link, Periods, Rule, link
 from lakehouse.partitions import Partitions
-from lakehouse.sqltext import tables_read
+from lakehouse.sql.text import tables_read
 
 __all__ = ["Graph", "nearest", "partitions_of"]
 

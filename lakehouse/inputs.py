@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.assets import Asset, Node, Source
 from lakehouse.errors import DefinitionError, SourceError
@@ -47,6 +47,7 @@ class Inputs:
     _links: dict[tuple[str, str], Link | None] = field(default_factory=dict)
     _reads: dict[tuple[str, str, str | None], Named] = field(default_factory=dict)
     _versions: dict[tuple[str, str, int], Input] = field(default_factory=dict)
+    _spans: dict[tuple[str, int], str] = field(default_factory=dict)
     _wholes: dict[str, tuple[Named, frozenset[str]]] = field(default_factory=dict)
     _by_rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _nodes: dict[str, list[Source | Asset]] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Inputs:
     def forget(self, upstream: str) -> None:
         """An asset's log went on: what was told of it may be otherwise."""
         self._wholes.pop(upstream, None)
+        self._spans = {entry: text for entry, text in self._spans.items() if entry[0] != upstream}
         self._reads = {entry: named for entry, named in self._reads.items() if entry[1] != upstream}
         self._versions = {entry: found for entry, found in self._versions.items() if entry[1] != upstream}
         for pair in [pair for pair in self._links if upstream in pair]:
@@ -167,7 +169,7 @@ class Inputs:
             self._wholes[node.name] = Named(tuple(sorted(found, key=self._order(node)))), found
         return self._wholes[node.name]
 
-    def _order(self, node: Source | Asset):  # type: ignore[no-untyped-def]
+    def _order(self, node: Source | Asset) -> Callable[[str], Any]:
         found = self.survey.partitions(node) if isinstance(node, Asset) else partitions_of(node)
         assert found is not None  # noqa: S101  the caller has looked
         return found.order
@@ -257,9 +259,16 @@ class Inputs:
             found = self._versions[entry]
         if not described or (link and link.is_same_key and not self.is_whole(asset, node)):
             return found if not (described and named.beyond) else _with(found, None, named.beyond)
+        return _with(found, self._described(node, named), named.beyond)
+
+    def _described(self, node: Source | Asset, named: Named) -> str:
         partitions = self.survey.partitions(node) if isinstance(node, Asset) else node.partitions
-        assert partitions is not None  # noqa: S101  looked at above
-        return _with(found, describe(named.keys, partitions), named.beyond)
+        assert partitions is not None  # noqa: S101  the caller has looked
+        if len(named.keys) == 1:
+            return describe(named.keys, partitions)
+        if (node.name, id(named)) not in self._spans:  # many keys may share one answer
+            self._spans[node.name, id(named)] = describe(named.keys, partitions)
+        return self._spans[node.name, id(named)]
 
     def _version_of(self, node: Source | Asset, keys: Sequence[str]) -> Input:
         if isinstance(node, Asset):

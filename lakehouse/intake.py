@@ -14,11 +14,11 @@ from typing import Any, Final
 import polars as pl
 
 from lakehouse.assets import Source
-from lakehouse.dimension import Dimension
 from lakehouse.errors import SourceError
 from lakehouse.frames import Frames
-from lakehouse.sourcenow import SourceNow
-from lakehouse.timepartitions import TimePartitions
+from lakehouse.partitions.dimension import Dimension
+from lakehouse.partitions.timekinds import TimePartitions
+from lakehouse.sources.now import SourceNow
 from lakehouse.windows import require_time, without_window
 
 __all__ = ["Intake"]

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from lakehouse.assets import Asset
 from lakehouse.callsite import caller
-from lakehouse.categories import Dynamic
 from lakehouse.declaring import Declaring
 from lakehouse.disk import Disk
 from lakehouse.errors import DefinitionError, LakeError, RequestError
 from lakehouse.garbage import collected_later
+from lakehouse.partitions.categories import Dynamic
 from lakehouse.plan import Filter, Plan, make_plan, matches
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, Scope, Selection, resolve_all

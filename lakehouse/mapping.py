@@ -12,9 +12,9 @@ from itertools import product
 from typing import Final
 
 from lakehouse.callsite import caller
-from lakehouse.dimension import Dimension, Partitions
 from lakehouse.errors import DefinitionError
-from lakehouse.timepartitions import TimePartitions
+from lakehouse.partitions.dimension import Dimension, Partitions
+from lakehouse.partitions.timekinds import TimePartitions
 
 __all__ = ["All", "Keys", "Latest", "Link", "Named", "Periods", "Rule", "link"]
 

@@ -178,6 +178,9 @@ class _AssetRun:
                     return ComputeError(f"upstream {name} {upper} failed", code="upstream-failed")
                 if fold.key(upper).version is None:
                     return ComputeError(f"upstream {name} {upper} is missing", code="upstream-missing")
+            if fold.schema is None and not upstream.schema:
+                what = f"upstream {name} was never made, so that its columns are not known"
+                return ComputeError(what, code="upstream-missing")
             if named.pending:
                 return ComputeError(f"upstream {name} {named.pending} has not ended", code="upstream-missing")
         return None

@@ -19,10 +19,10 @@ import polars as pl
 
 from lakehouse.assets import Asset, Source
 from lakehouse.calls import ENGINE_ERRORS
-from lakehouse.categories import Dynamic
 from lakehouse.errors import ComputeError, DefinitionError, PartitionKeyError, SourceError
 from lakehouse.frames import Frames
 from lakehouse.inputs import RowTable
+from lakehouse.partitions.categories import Dynamic
 
 if TYPE_CHECKING:
     from lakehouse.survey import Survey

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from lakehouse.dimension import Partitions
 from lakehouse.errors import AuditError, PartitionKeyError
+from lakehouse.partitions.dimension import Partitions
 
 __all__ = ["Divided", "Held", "Part", "divided", "held"]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from lakehouse.assets import Asset, Source, View
 from lakehouse.errors import LakeError, RequestError
-from lakehouse.sandbox import Frame, Result, Table, select
+from lakehouse.sql.sandbox import Frame, Result, Table, select
 from lakehouse.survey import Survey
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import polars as pl
 from lakehouse.assets import Asset, Source, View
 from lakehouse.audit import outdated_columns
 from lakehouse.calls import call, to_frame
-from lakehouse.dtypes import parse_type
+from lakehouse.dtypes import from_declared, parse_type
 from lakehouse.fold import Fold
 from lakehouse.graph import Graph
-from lakehouse.sourcenow import ONE_PASS, SourceNow
+from lakehouse.sources.now import ONE_PASS, SourceNow
 
 __all__ = ["Reader", "published"]
 
@@ -71,7 +71,8 @@ def published(root: Path, asset: Asset, fold: Fold, keys: Sequence[str]) -> pl.L
     if outdated := fold.outdated(keys):
         raise outdated_columns(asset.name, outdated)
     columns = asset.partitions.columns
-    contract = {name: parse_type(kind) for name, kind in fold.schema or ()}
+    schema = fold.schema or (from_declared(asset.schema) if asset.schema else ())
+    contract = {name: parse_type(kind) for name, kind in schema}
     names = [*contract, *columns]
     versions = [version for key in keys if (version := fold.key(key).version) is not None]
     if not versions:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lakehouse.assets import Asset
-from lakehouse.dimension import Partitions
+from lakehouse.partitions.dimension import Partitions
 from lakehouse.records import Materialization
 from lakehouse.staleness import Cause
 from lakehouse.survey import Survey

@@ -16,21 +16,21 @@ from typing import Final, Protocol
 from lakehouse import layout
 from lakehouse.assetcode import Code, code_of
 from lakehouse.assets import Asset, Source
-from lakehouse.categories import Dynamic
-from lakehouse.digestcache import DigestCache
-from lakehouse.dimension import Partitions
 from lakehouse.disk import Disk
 from lakehouse.errors import DefinitionError, SourceError
 from lakehouse.fold import Fold
 from lakehouse.graph import Graph
 from lakehouse.inputs import Inputs, RowTable
 from lakehouse.log import Log
+from lakehouse.partitions.categories import Dynamic
+from lakehouse.partitions.dimension import Partitions
 from lakehouse.projection import FileState, compare, is_in_place, let_go, projected
 from lakehouse.reasons import explain
 from lakehouse.records import Version
 from lakehouse.selection import describe
-from lakehouse.sourcenow import SourceNow
-from lakehouse.sources import look_at
+from lakehouse.sources.digestcache import DigestCache
+from lakehouse.sources.look import look_at
+from lakehouse.sources.now import SourceNow
 from lakehouse.staleness import Cause, Now, State, decide
 from lakehouse.storage_errors import storage_errors
 from lakehouse.verdicts import Verdicts
@@ -158,6 +158,7 @@ class Survey:
             known = self._sources.pop(name, None)
             self._keys.pop(name, None)
             self._tables.clear()
+            self._due.clear()
             self.problems.pop(name, None)
             self.inputs.forget(name)
         if (problem := self.problems.get(name)) is not None:

@@ -16,7 +16,7 @@ import polars as pl
 
 from lakehouse.calls import ENGINE_ERRORS, engine_error
 from lakehouse.errors import DefinitionError
-from lakehouse.timepartitions import TimePartitions
+from lakehouse.partitions.timekinds import TimePartitions
 
 __all__ = ["edge", "limit", "require_time", "without_window"]
 

@@ -29,10 +29,6 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 from conftest import Rows, Shop
 
-import lakehouse.compute
-import lakehouse.csv_faults
-import lakehouse.csv_files
-import lakehouse.materialize  # noqa: F401
 from lakehouse.disk import digest_file
 
 _KILLED = 137

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lakehouse.csv_faults import CsvFaults, Fault, find_faults, header_error, source_error
-from lakehouse.csv_files import has_columns, scan
+from lakehouse.sources.csv_faults import CsvFaults, Fault, find_faults, header_error, source_error
+from lakehouse.sources.csv_files import has_columns, scan
 
 ORDERS: dict[str, Any] = {"id": pl.Int64, "user_id": pl.Int64, "order_date": pl.Date, "status": pl.String}
 HEADER = b"id,user_id,order_date,status\n"
@@ -205,7 +205,7 @@ def test_a_bad_quote_is_named_where_it_opens(orders: Path, case: str) -> None:
 def test_a_quote_that_never_closes_does_not_pull_the_file_into_memory(
     orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakehouse.csv_files.LONGEST_ROW", 10 * len(GOOD))
+    monkeypatch.setattr("lakehouse.sources.csv_files.LONGEST_ROW", 10 * len(GOOD))
     content = HEADER + b'1,2,2018-01-01,"placed\n' + GOOD * 1_000 + b'1,2,2018-01-01,closed"\n'
     assert [(fault.line, fault.expected) for fault in faults_of(orders, content).faults] == [
         (2, "this quote never closes")

@@ -21,7 +21,7 @@ from lakehouse import Materialization, MaterializeError, StorageError, projectio
 from lakehouse.disk import Disk
 from lakehouse.projection import project
 from lakehouse.publish import Published, Publisher, Staged
-from lakehouse.sources import DigestCache
+from lakehouse.sources.look import DigestCache
 from lakehouse.staging import locked, open_run
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import duckdb
 import polars as pl
 import pytest
 
-from lakehouse import readonly, sandbox
 from lakehouse.errors import RequestError, StorageError
-from lakehouse.sandbox import Frame, Table, select
+from lakehouse.sql import readonly, sandbox
+from lakehouse.sql.sandbox import Frame, Table, select
 
 CANARY = "the canary sings"
 
@@ -224,7 +224,8 @@ def test_a_table_that_the_query_does_not_name_is_listed_but_never_read_as_empty(
 
 
 def test_importing_the_sandbox_loads_no_engine() -> None:
-    code = "import sys, lakehouse.sandbox; sys.exit(any(m in sys.modules for m in ('duckdb', 'polars', 'pyarrow')))"
+    loaded = "any(m in sys.modules for m in ('duckdb', 'polars', 'pyarrow'))"
+    code = f"import sys, lakehouse.sql.sandbox; sys.exit({loaded})"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lakehouse.errors import DefinitionError
 from lakehouse.partitions import Categories, Daily, Dynamic, Unpartitioned
-from lakehouse.sourcedecls import Source, declare_function_source, declare_source
+from lakehouse.sources.declared import Source, declare_function_source, declare_source
 
 DAYS = Daily("2018-01-01", column="day")
 

@@ -11,15 +11,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lakehouse import digestcache
 from lakehouse.callsite import CallSite
-from lakehouse.digestcache import DigestCache
 from lakehouse.disk import digest_file
 from lakehouse.errors import SourceError
 from lakehouse.partitions import Categories, Daily, Dynamic, Monthly, Partitions
-from lakehouse.sourcedecls import Source
-from lakehouse.sourcefolders import FolderNow
-from lakehouse.sources import look_at, scan, source_fault
+from lakehouse.sources import digestcache
+from lakehouse.sources.declared import Source
+from lakehouse.sources.digestcache import DigestCache
+from lakehouse.sources.folders import FolderNow
+from lakehouse.sources.look import look_at, scan, source_fault
 
 DAYS = Daily("2018-01-01", column="day")
 REGIONS = Categories("region", ["us", "eu"]) * Monthly("2018-01", column="month")

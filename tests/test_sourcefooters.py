@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from lakehouse import sourcefiles
 from lakehouse.callsite import CallSite
-from lakehouse.digestcache import DigestCache
 from lakehouse.partitions import Daily, Hourly, Monthly, TimePartitions
-from lakehouse.sourcedecls import Source
-from lakehouse.sourcefiles import FilesNow
-from lakehouse.sourcefooters import Ranges, time_range
+from lakehouse.sources import files as sourcefiles
+from lakehouse.sources.declared import Source
+from lakehouse.sources.digestcache import DigestCache
+from lakehouse.sources.files import FilesNow
+from lakehouse.sources.footers import Ranges, time_range
 from lakehouse.windows import limit
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,10 +11,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from lakehouse.digestcache import DigestCache
 from lakehouse.errors import ComputeError, SourceError
-from lakehouse.sourcedecls import Source, declare_function_source
-from lakehouse.sources import SourceNow, look_at, scan, source_fault
+from lakehouse.sources.declared import Source, declare_function_source
+from lakehouse.sources.digestcache import DigestCache
+from lakehouse.sources.look import SourceNow, look_at, scan, source_fault
 
 NOW = datetime(2019, 1, 1, tzinfo=UTC)
 

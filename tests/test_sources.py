@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse import Lake, Monthly, digestcache
+from lakehouse import Lake, Monthly
 from lakehouse.callsite import CallSite
 from lakehouse.disk import digest_file
 from lakehouse.errors import SourceError
-from lakehouse.sourcedecls import Source
-from lakehouse.sources import DigestCache, SourceNow, look_at, scan, source_fault
+from lakehouse.sources import digestcache
+from lakehouse.sources.declared import Source
+from lakehouse.sources.look import DigestCache, SourceNow, look_at, scan, source_fault
 
 SCHEMA = {"id": pl.Int64, "t": pl.Date}
 LONG_AGO = 1_500_000_000 * 10**9
@@ -433,7 +434,7 @@ def test_a_search_for_faults_that_fails_itself_finds_none(tmp_path: Path, monkey
         raise pl.exceptions.ComputeError("no idea")
 
     write(tmp_path / "raw.csv", "id,t\n")
-    monkeypatch.setattr("lakehouse.csv_faults.find_faults", fail)
+    monkeypatch.setattr("lakehouse.sources.csv_faults.find_faults", fail)
     assert source_fault(look(source("raw.csv"), tmp_path)) is None
 
 

@@ -23,8 +23,8 @@ from polars.testing import assert_frame_equal
 from lakehouse import calls
 from lakehouse.dtypes import schema_of
 from lakehouse.errors import AuditError, ComputeError, LakeError, StorageError
-from lakehouse.sqlasset import SqlQuery
-from lakehouse.sqlframes import laid_out
+from lakehouse.sql.asset import SqlQuery
+from lakehouse.sql.frames import laid_out
 
 Spool = Callable[[], Path] | None
 
@@ -182,7 +182,7 @@ def test_a_large_query_leaves_files_only_where_it_is_told_to(tmp_path: Path) -> 
 
 def test_a_small_query_loads_no_further_library() -> None:
     code = (
-        "import sys; from lakehouse.sqlasset import SqlQuery\n"
+        "import sys; from lakehouse.sql.asset import SqlQuery\n"
         "print(sorted({'polars', 'duckdb', 'pyarrow'} & set(sys.modules)))\n"
         "import polars as pl\n"
         "found = SqlQuery(name='q', sql='select sum(a) as s from t', reads=('t',))(t=pl.LazyFrame({'a': [1, 2]}))\n"
@@ -255,7 +255,7 @@ def test_no_variable_of_python_is_a_table() -> None:
 
 def test_the_machines_time_zone_has_no_part_in_it() -> None:
     code = (
-        "from lakehouse.sqlasset import SqlQuery\n"
+        "from lakehouse.sql.asset import SqlQuery\n"
         "sql = \"select '2020-01-01 00:00:00'::timestamptz as t, current_setting('TimeZone') as z\"\n"
         "found = SqlQuery(name='q', sql=sql, reads=())()\n"
         "print(found.schema['t'], found['t'].dt.epoch('s').item(), found['z'].item())"

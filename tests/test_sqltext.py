@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse import sqltext
-from lakehouse.sqltext import fault, normalized, tables_read
+from lakehouse.sql import text as sqltext
+from lakehouse.sql.text import fault, normalized, tables_read
 
 NAMES = ("orders", "returns", "daily_orders", "order", "t")
 
@@ -65,7 +65,7 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 
 def test_no_engine_is_loaded_to_look_at_a_query() -> None:
     code = (
-        "import sys; import lakehouse.sqltext as s; s.normalized('select 1'); s.tables_read('from t', ['t'])\n"
+        "import sys; import lakehouse.sql.text as s; s.normalized('select 1'); s.tables_read('from t', ['t'])\n"
         "print(sorted({'polars', 'duckdb', 'pyarrow'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -15,7 +15,7 @@ import pytest
 from lakehouse import Lake, survey
 from lakehouse.errors import DefinitionError, SourceError
 from lakehouse.records import Commit, Materialization, Provenance, Version
-from lakehouse.sources import look_at
+from lakehouse.sources.look import look_at
 
 ORDERS = "id,order_date,status\n1,2018-01-05,completed\n2,2018-01-20,placed\n3,2018-03-03,placed\n"
 SOURCE = """

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lakehouse.dimension import Partition
 from lakehouse.errors import DefinitionError, PartitionKeyError
-from lakehouse.timepartitions import Daily, Hourly, Monthly, Quarterly, TimePartitions, Weekly, Yearly
+from lakehouse.partitions.dimension import Partition
+from lakehouse.partitions.timekinds import Daily, Hourly, Monthly, Quarterly, TimePartitions, Weekly, Yearly
 
 Kind = Callable[..., TimePartitions]
 NOW = datetime(2026, 11, 20, 9, 12, tzinfo=UTC)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.dimension import Partition, Window
 from lakehouse.errors import DefinitionError, PartitionKeyError
-from lakehouse.timepartitions import Monthly
+from lakehouse.partitions.dimension import Partition, Window
+from lakehouse.partitions.timekinds import Monthly
 
 NOW = datetime(2026, 11, 20, 9, 12, tzinfo=UTC)
 # St. John's set its clocks back over midnight, Havana had two midnights, Asuncion skipped some, Kiritimati a day.

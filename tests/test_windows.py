@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lakehouse import Daily, Hourly, Monthly, Quarterly, Weekly, Yearly
 from lakehouse.errors import DefinitionError
-from lakehouse.timepartitions import TimePartitions
+from lakehouse.partitions.timekinds import TimePartitions
 from lakehouse.windows import limit, without_window
 
 YEAR = [f"2018-{month:02}" for month in range(1, 13)]

@@ -11,9 +11,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from lakehouse.dimension import Dimension, Partitions
 from lakehouse.errors import PartitionKeyError
 from lakehouse.grammar import naming, naming_in_path
+from lakehouse.partitions.dimension import Dimension, Partitions
 
 __all__ = ["MOST", "candidates"]
 

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from lakehouse.dimension import Partitions
+    from lakehouse.partitions.dimension import Partitions
 
 __all__ = ["assets", "assets_and_keys", "dynamic_keys", "keys"]
 

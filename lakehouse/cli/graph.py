@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lakehouse.assets import Node
-    from lakehouse.dimension import Partitions
     from lakehouse.lake import Lake
+    from lakehouse.partitions.dimension import Partitions
     from lakehouse.survey import Survey
 
 __all__ = ["command"]

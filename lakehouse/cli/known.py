@@ -14,11 +14,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lakehouse.categories import Categories, Dynamic
-from lakehouse.dimension import Dimension, Partitions
 from lakehouse.errors import LakeError
 from lakehouse.partitions import Product, Unpartitioned
-from lakehouse.timepartitions import Daily, Hourly, Monthly, Quarterly, TimePartitions, Weekly, Yearly
+from lakehouse.partitions.categories import Categories, Dynamic
+from lakehouse.partitions.dimension import Dimension, Partitions
+from lakehouse.partitions.timekinds import Daily, Hourly, Monthly, Quarterly, TimePartitions, Weekly, Yearly
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from lakehouse.cli.machine import Stream
     from lakehouse.cli.output import Screen
-    from lakehouse.dimension import Partitions
     from lakehouse.lake import Lake
     from lakehouse.outcome import Event, Outcome
+    from lakehouse.partitions.dimension import Partitions
     from lakehouse.plan import Filter, Plan
     from lakehouse.selection import Resolution
     from lakehouse.survey import Survey

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from lakehouse.categories import Categories, Dynamic
 from lakehouse.cli import completing
 from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
@@ -14,6 +13,7 @@ from lakehouse.cli.output import emit, plural
 from lakehouse.cli.quoting import quoted
 from lakehouse.errors import RequestError
 from lakehouse.grammar import naming, naming_in_path
+from lakehouse.partitions.categories import Categories, Dynamic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from lakehouse.cli.output import Screen, align, cell, plural
 
 if TYPE_CHECKING:
-    from lakehouse.sandbox import Result
+    from lakehouse.sql.sandbox import Result
 
 __all__ = ["WRITERS"]
 

@@ -178,7 +178,7 @@ def _rows(lake: Lake, found: dict[str, Any]) -> pl.DataFrame | None:
         return None
     import polars as pl
 
-    return pl.read_parquet(lake.root / found["version_path"], hive_partitioning=False)
+    return pl.read_parquet(lake.root / found["version_path"], hive_partitioning=False, glob=False)
 
 
 def _print(screen: Screen, found: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from lakehouse.categories import Dynamic
 from lakehouse.cli.completing import assets_and_keys
 from lakehouse.cli.failures import print_error
 from lakehouse.cli.help import Command
@@ -17,11 +16,12 @@ from lakehouse.cli.quoting import quoted
 from lakehouse.cli.states import STATES, legend, line, reasons, sign
 from lakehouse.errors import DefinitionError
 from lakehouse.graph import nearest
+from lakehouse.partitions.categories import Dynamic
 from lakehouse.selection import Resolution
 
 if TYPE_CHECKING:
-    from lakehouse.dimension import Dimension
     from lakehouse.lake import Lake
+    from lakehouse.partitions.dimension import Dimension
     from lakehouse.status import AssetStatus, PartitionStatus
     from lakehouse.survey import Survey
 

@@ -11,7 +11,7 @@ from lakehouse.cli.grid.calendar import calendar
 from lakehouse.cli.grid.flat import flat
 from lakehouse.cli.grid.matrix import matrix, timelines
 from lakehouse.cli.output import Screen
-from lakehouse.dimension import Partitions
+from lakehouse.partitions.dimension import Partitions
 
 __all__ = ["draw"]
 

@@ -15,7 +15,7 @@ from lakehouse.cli.grid.header import placed
 from lakehouse.cli.grid.spans import span
 from lakehouse.cli.grid.tally import PAGE, tally
 from lakehouse.cli.output import Screen
-from lakehouse.timepartitions import TimePartitions
+from lakehouse.partitions.timekinds import TimePartitions
 
 __all__ = ["calendar"]
 

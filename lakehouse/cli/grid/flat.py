@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lakehouse.cli.grid.tally import PAGE, tally
 from lakehouse.cli.output import Screen, cell, wrapped
-from lakehouse.dimension import Partitions
+from lakehouse.partitions.dimension import Partitions
 
 __all__ = ["flat"]
 

@@ -16,8 +16,8 @@ from lakehouse.cli.grid.spans import span
 from lakehouse.cli.grid.tally import PAGE, tally
 from lakehouse.cli.output import Screen, align, cell
 from lakehouse.cli.progress import bins, worst
-from lakehouse.dimension import Partitions
-from lakehouse.timepartitions import TimePartitions
+from lakehouse.partitions.dimension import Partitions
+from lakehouse.partitions.timekinds import TimePartitions
 
 __all__ = ["matrix", "timelines"]
 

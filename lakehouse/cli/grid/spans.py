@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakehouse.grammar import naming
-from lakehouse.timepartitions import TimePartitions
+from lakehouse.partitions.timekinds import TimePartitions
 
 __all__ = ["span"]
 
@@ -16,7 +16,7 @@ __all__ = ["span"]
 def span(time: TimePartitions, keys: Sequence[str]) -> str:
     """The windows from the first to the last of these.
 
-    >>> from lakehouse.timepartitions import Monthly
+    >>> from lakehouse.partitions.timekinds import Monthly
     >>> span(Monthly("2018-01"), [f"2019-{month:02}" for month in range(1, 13)] + ["2020-01"])
     '2019..2020-01'
     """

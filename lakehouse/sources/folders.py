@@ -12,16 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.digestcache import DigestCache, newest
-from lakehouse.dimension import Partitions
 from lakehouse.errors import SourceError
 from lakehouse.layout import partition_path
+from lakehouse.partitions.dimension import Partitions
 from lakehouse.reasons import ago
-from lakehouse.sourcedecls import Source
-from lakehouse.sourcekeys import KeyFiles
-from lakehouse.sourcelisting import Listing, suffixes
-from lakehouse.sourcenow import Spool, combined
-from lakehouse.sourcescans import check_files, fault_in, open_files, own_schema
+from lakehouse.sources.declared import Source
+from lakehouse.sources.digestcache import DigestCache, newest
+from lakehouse.sources.keys import KeyFiles
+from lakehouse.sources.listing import Listing, suffixes
+from lakehouse.sources.now import Spool, combined
+from lakehouse.sources.scans import check_files, fault_in, open_files, own_schema
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse.digestcache import DigestCache
 from lakehouse.errors import SourceError
-from lakehouse.sourcedecls import Source
-from lakehouse.sourcefiles import FilesNow
-from lakehouse.sourcefolders import FolderNow
-from lakehouse.sourcefunctions import FunctionNow
-from lakehouse.sourcenow import ONE_PASS, SourceNow, Spool
-from lakehouse.sourcescans import cannot
+from lakehouse.sources.declared import Source
+from lakehouse.sources.digestcache import DigestCache
+from lakehouse.sources.files import FilesNow
+from lakehouse.sources.folders import FolderNow
+from lakehouse.sources.functions import FunctionNow
+from lakehouse.sources.now import ONE_PASS, SourceNow, Spool
+from lakehouse.sources.scans import cannot
 
 if TYPE_CHECKING:
     import polars as pl

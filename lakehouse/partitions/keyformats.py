@@ -1,7 +1,7 @@
 """How the key of a period of time reads: a template of directives, each of a fixed width, to text and back.
 
 Knows directives, what tells the keys of a unit apart, and safe folder names. Knows no calendar: whether a day begins
-a month, or an hour exists in a zone, is for `lakehouse.periods` to say.
+a month, or an hour exists in a zone, is for `lakehouse.partitions.periods` to say.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from lakehouse.errors import LakeError, RequestError, StorageError
-from lakehouse.readonly import only_select, refused
-from lakehouse.sqltables import Frame, Table, listed, literally, quoted, view
+from lakehouse.sql.readonly import only_select, refused
+from lakehouse.sql.tables import Frame, Table, listed, literally, quoted, view
 
 if TYPE_CHECKING:
     import duckdb

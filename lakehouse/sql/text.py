@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 from typing import Final
 
-from lakehouse.sqltokens import Token, has_odd_blanks, tokens
+from lakehouse.sql.tokens import Token, has_odd_blanks, tokens
 
 __all__ = ["bare", "fault", "normalized", "tables_read"]
 

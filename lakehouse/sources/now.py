@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lakehouse.errors import SourceError
-from lakehouse.sourcedecls import Source
+from lakehouse.sources.declared import Source
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, cast
 
-from lakehouse.sqltables import quoted, text
+from lakehouse.sql.tables import quoted, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

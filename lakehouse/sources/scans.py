@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import SourceError
-from lakehouse.sourcedecls import Source
-from lakehouse.sourcenow import require_columns
+from lakehouse.sources.declared import Source
+from lakehouse.sources.now import require_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -64,7 +64,7 @@ def open_files(source: Source, files: Sequence[Path], columns: Mapping[str, Pola
     import polars as pl
 
     if source.format == "csv":
-        from lakehouse import csv_files
+        from lakehouse.sources import csv_files
 
         return csv_files.scan(files, columns)
     if source.format == "ndjson":
@@ -79,12 +79,12 @@ def open_files(source: Source, files: Sequence[Path], columns: Mapping[str, Pola
 
 
 def _check_headers(source: Source, files: Sequence[Path], shown: Shown) -> None:
-    from lakehouse import csv_files
+    from lakehouse.sources import csv_files
 
     assert source.schema is not None  # noqa: S101  the declaration requires it
     try:
         for path in (path for path in files if not csv_files.has_columns(path, source.schema)):
-            from lakehouse import csv_faults
+            from lakehouse.sources import csv_faults
 
             if error := csv_faults.header_error(path, source.schema, shown(path)):
                 raise error
@@ -131,7 +131,7 @@ def fault_in(source: Source, files: Sequence[Path], shown: Shown) -> SourceError
     if source.format == "csv":
         return _csv_fault(source, files, shown)
     if source.format == "ndjson":
-        from lakehouse import json_faults
+        from lakehouse.sources import json_faults
 
         found = (json_faults.find_error(path, source.schema or {}, shown(path)) for path in files)
         return next((error for error in found if error is not None), None)
@@ -145,7 +145,7 @@ def fault_in(source: Source, files: Sequence[Path], shown: Shown) -> SourceError
 def _csv_fault(source: Source, files: Sequence[Path], shown: Shown) -> SourceError | None:
     import polars as pl
 
-    from lakehouse import csv_faults
+    from lakehouse.sources import csv_faults
 
     assert source.schema is not None  # noqa: S101  the declaration requires it
     for path in files:

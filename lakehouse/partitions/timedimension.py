@@ -1,7 +1,7 @@
 """Partitions by time, whatever the unit: which windows a definition has at a given instant, and their keys.
 
-Knows the extent of a definition and the words of its refusals; the calendar it leaves to `lakehouse.periods`. Knows
-no clock (``now`` comes in), no rows, no disk, and nothing of what a person may type beyond one key.
+Knows the extent of a definition and the words of its refusals; the calendar it leaves to `periods`. Knows no clock
+(``now`` comes in), no rows, no disk, and nothing of what a person may type beyond one key.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
 
 from lakehouse.callsite import CallSite
-from lakehouse.dimension import Dimension, Window
 from lakehouse.errors import PartitionKeyError
-from lakehouse.periods import Calendar, named_period
-from lakehouse.timebounds import TimeArguments, likely, with_article
+from lakehouse.partitions.dimension import Dimension, Window
+from lakehouse.partitions.periods import Calendar, named_period
+from lakehouse.partitions.timebounds import TimeArguments, likely, with_article
 
 __all__ = ["TimePartitions"]
 

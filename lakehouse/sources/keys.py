@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lakehouse.digestcache import DigestCache, Stamp, stamp_of
 from lakehouse.errors import SourceError
-from lakehouse.sourcedecls import Source
-from lakehouse.sourcelisting import files_below, suffixes
-from lakehouse.sourcescans import cannot
+from lakehouse.sources.declared import Source
+from lakehouse.sources.digestcache import DigestCache, Stamp, stamp_of
+from lakehouse.sources.listing import files_below, suffixes
+from lakehouse.sources.scans import cannot
 
 __all__ = ["KeyFiles", "KeyNow"]
 

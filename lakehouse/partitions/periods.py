@@ -1,7 +1,7 @@
 """Period arithmetic: the ordinal of a period <-> its first day or hour <-> its key and its first instant in a zone.
 
 Knows years, quarters, months, weeks and days and where their midnights lie in a time zone; hours it leaves to
-`lakehouse.hours`. Knows no definition: not which periods one has, nor how it refuses a text; and no clock.
+`lakehouse.partitions.hours`. Knows no definition: not which periods one has, nor how it refuses a text; and no clock.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from datetime import date, datetime
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
-from lakehouse.keyformats import KeyFormat, KeyParts
-from lakehouse.nearmisses import iso_day, near_day, near_quarter, near_time, near_week
+from lakehouse.partitions.keyformats import KeyFormat, KeyParts
+from lakehouse.partitions.nearmisses import iso_day, near_day, near_quarter, near_time, near_week
 
 __all__ = ["FIRST_DAY", "Calendar", "Days", "Months", "Quarters", "Weeks", "Years", "named_period"]
 

@@ -16,13 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.digestcache import DigestCache, Stamp, newest, stamp_of
 from lakehouse.errors import SourceError
 from lakehouse.reasons import ago
-from lakehouse.sourcedecls import Source
-from lakehouse.sourcefooters import FileRange, Ranges, time_range
-from lakehouse.sourcenow import Spool, combined
-from lakehouse.sourcescans import fault_in, scan_files
+from lakehouse.sources.declared import Source
+from lakehouse.sources.digestcache import DigestCache, Stamp, newest, stamp_of
+from lakehouse.sources.footers import FileRange, Ranges, time_range
+from lakehouse.sources.now import Spool, combined
+from lakehouse.sources.scans import fault_in, scan_files
 
 if TYPE_CHECKING:
     import polars as pl

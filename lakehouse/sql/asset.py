@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.errors import AuditError, ComputeError, LakeError, RequestError, StorageError
-from lakehouse.readonly import only_select
-from lakehouse.sqltables import listed, literally, quoted, text
-from lakehouse.sqltext import bare
-from lakehouse.sqltypes import TOO_LARGE, shown
+from lakehouse.sql.readonly import only_select
+from lakehouse.sql.tables import listed, literally, quoted, text
+from lakehouse.sql.text import bare
+from lakehouse.sql.types import TOO_LARGE, shown
 
 if TYPE_CHECKING:
     import duckdb
     import polars as pl
     from duckdb.sqltypes import DuckDBPyType
 
-    from lakehouse.sqlframes import Tables
+    from lakehouse.sql.frames import Tables
 
     Columns = Sequence[tuple[str, DuckDBPyType]]
 
@@ -94,7 +94,7 @@ class SqlQuery:
             AuditError: a column has a type that is not kept.
             StorageError: the disk is at fault.
         """
-        from lakehouse.sqlframes import laid_out
+        from lakehouse.sql.frames import laid_out
 
         known = {name for name, frame in frames.items() if tables is not None and tables.holds(name, frame)}
         fresh = {name: frame for name, frame in frames.items() if name not in known}
@@ -109,7 +109,7 @@ class SqlQuery:
         import duckdb
         import polars as pl
 
-        from lakehouse.sqlframes import Stream
+        from lakehouse.sql.frames import Stream
 
         target, sql = (spool() if spool else None), f"{bare(self.sql)}\n"
         # On one thread, what fits into memory comes out the same to the last bit of a sum.
@@ -206,7 +206,7 @@ class SqlQuery:
 
 def _lay(connection: duckdb.DuckDBPyConnection, kept: Mapping[str, pl.DataFrame | Path], target: Path | None) -> None:
     """Make each frame a table; from here on no other file can be read or written, and no setting can be changed."""
-    from lakehouse.sqlframes import Stream
+    from lakehouse.sql.frames import Stream
 
     files = []
     for name, rows in kept.items():

@@ -1,7 +1,7 @@
 """The kinds of partitions by time: hours, days, weeks, months, quarters, years.
 
 Knows which calendar each kind has and how its keys read if nothing else is said. What they have in common is in
-`lakehouse.timedimension`.
+`lakehouse.partitions.timedimension`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lakehouse.hours import USUAL_IN_UTC, Hours, is_utc
-from lakehouse.periods import Calendar, Days, Months, Quarters, Weeks, Years
-from lakehouse.timedimension import TimePartitions
+from lakehouse.partitions.hours import USUAL_IN_UTC, Hours, is_utc
+from lakehouse.partitions.periods import Calendar, Days, Months, Quarters, Weeks, Years
+from lakehouse.partitions.timedimension import TimePartitions
 
 __all__ = ["Daily", "Hourly", "Monthly", "Quarterly", "TimePartitions", "Weekly", "Yearly"]
 

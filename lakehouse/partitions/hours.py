@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
-from lakehouse.keyformats import KeyParts
-from lakehouse.nearmisses import iso_day, iso_time, near_time
-from lakehouse.periods import FIRST_DAY, Calendar
+from lakehouse.partitions.keyformats import KeyParts
+from lakehouse.partitions.nearmisses import iso_day, iso_time, near_time
+from lakehouse.partitions.periods import FIRST_DAY, Calendar
 
 __all__ = ["USUAL_IN_UTC", "Hours", "HoursUnfitError", "is_utc"]
 

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 from unicodedata import normalize
 
 from lakehouse.callsite import CallSite, caller
-from lakehouse.dimension import Dimension
 from lakehouse.errors import DefinitionError, PartitionKeyError
 from lakehouse.layout import require_key_value
+from lakehouse.partitions.dimension import Dimension
 
 __all__ = ["Categories", "Dynamic"]
 

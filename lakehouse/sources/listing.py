@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from lakehouse.dimension import Dimension, Partitions
 from lakehouse.errors import PartitionKeyError, SourceError
 from lakehouse.layout import require_key_value, unescape
-from lakehouse.sourcedecls import SUFFIXES, Source
+from lakehouse.partitions.dimension import Dimension, Partitions
+from lakehouse.sources.declared import SUFFIXES, Source
 
 __all__ = ["HIVE_NULL", "Listing", "files_below", "suffixes"]
 

@@ -1,4 +1,4 @@
-"""Every kind of partitions by name, their products, and the one partition of what is not partitioned.
+"""Products of kinds of partitions, and the one partition of what is not partitioned.
 
 Knows how the keys of several dimensions are combined into one, and taken apart. Refuses to know what any one kind's
 keys mean, a clock (``now`` comes in), rows or disk.
@@ -13,29 +13,12 @@ from itertools import product
 from typing import Any, ClassVar
 
 from lakehouse.callsite import CallSite, caller
-from lakehouse.categories import Categories, Dynamic
-from lakehouse.dimension import Dimension, Partition, Partitions, Window
 from lakehouse.errors import DefinitionError, PartitionKeyError
 from lakehouse.layout import partition_path, unescape
-from lakehouse.timepartitions import Daily, Hourly, Monthly, Quarterly, TimePartitions, Weekly, Yearly
+from lakehouse.partitions.dimension import Dimension, Partitions
+from lakehouse.partitions.timekinds import TimePartitions
 
-__all__ = [
-    "Categories",
-    "Daily",
-    "Dimension",
-    "Dynamic",
-    "Hourly",
-    "Monthly",
-    "Partition",
-    "Partitions",
-    "Product",
-    "Quarterly",
-    "TimePartitions",
-    "Unpartitioned",
-    "Weekly",
-    "Window",
-    "Yearly",
-]
+__all__ = ["Product", "Unpartitioned"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lakehouse.callsite import CallSite, caller
-from lakehouse.dimension import Partitions
 from lakehouse.errors import DefinitionError
+from lakehouse.partitions.dimension import Partitions
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType

@@ -1,7 +1,7 @@
 """From the arguments of a time definition to its calendar and its extent, or to an error at the line that has them.
 
 Knows how a definition is told and refused. Knows no clock: which of its windows have ended is for
-`lakehouse.timepartitions` to say.
+`lakehouse.partitions.timekinds` to say.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from lakehouse.callsite import caller
 from lakehouse.errors import DefinitionError
-from lakehouse.hours import HoursUnfitError
-from lakehouse.periods import Calendar
+from lakehouse.partitions.hours import HoursUnfitError
+from lakehouse.partitions.periods import Calendar
 
 __all__ = ["Bounds", "TimeArguments", "likely", "with_article"]
 

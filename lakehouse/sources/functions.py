@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import ComputeError, SourceError
-from lakehouse.sourcedecls import Source
-from lakehouse.sourcenow import Spool, require_columns
+from lakehouse.sources.declared import Source
+from lakehouse.sources.now import Spool, require_columns
 
 if TYPE_CHECKING:
     import polars as pl

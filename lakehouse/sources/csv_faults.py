@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from lakehouse.csv_files import UTF_16, as_read, open_rows, read_header, split_fields, value, without_end
 from lakehouse.errors import SourceError
+from lakehouse.sources.csv_files import UTF_16, as_read, open_rows, read_header, split_fields, value, without_end
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType

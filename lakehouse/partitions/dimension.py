@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lakehouse.callsite import CallSite
 
 if TYPE_CHECKING:
-    from lakehouse.partitions import Product
-    from lakehouse.timepartitions import TimePartitions
+    from lakehouse.partitions.product import Product
+    from lakehouse.partitions.timekinds import TimePartitions
 
 __all__ = ["Dimension", "Partition", "Partitions", "Window"]
 
@@ -169,7 +169,7 @@ class Dimension(Partitions):
 
     def __mul__(self, other: Partitions) -> Product:
         """Every combination of keys; the folders of ``self`` hold those of ``other``."""
-        from lakehouse.partitions import Product
+        from lakehouse.partitions.product import Product
 
         return Product((self, other))
 

@@ -1,0 +1,1 @@
+"""SQL in DuckDB, locked in: queries that make assets, and queries that people ask."""
