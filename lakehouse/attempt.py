@@ -192,10 +192,10 @@ class Attempt:
             # A file may change and change back: its times tell what its digest does not.
             changed = [name for name, now in read.items() if not now.is_as_it_was]
             for name in changed:
-                self.survey.source(name, again=True)
+                self.survey.look_again(name)
             if not changed:
                 for name, table in work.tables.items():
-                    self.survey.take_rows(self.asset, name, work.rows_to_ask[name], table)
+                    self.survey.rows.take(self.asset, name, work.rows_to_ask[name], table)
                 break
         inputs = self.survey.inputs
         unknown = dict.fromkeys(changed, Input(kind="source", version=None))
@@ -222,7 +222,7 @@ class Attempt:
             code=self._code,
             on_facts=self._take_facts,
             spool=spool,
-            rows_to_ask=self.survey.rows_to_ask(self.asset),
+            rows_to_ask=self.survey.rows.to_ask(self.asset),
             in_memory_bytes=IN_MEMORY_BYTES if self.in_memory_bytes is None else self.in_memory_bytes,
         )
 

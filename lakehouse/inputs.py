@@ -71,7 +71,7 @@ class Inputs:
             if isinstance(node, Asset):
                 told[node.name] = self.survey.partitions(node)
             elif isinstance(node, Source) and node.partitions is not None:
-                told[node.name] = self.survey.source_partitions(node)
+                told[node.name] = self.survey.sources.partitions(node)
             found: Link | None = None
             try:
                 found = graph.link(asset, node, told) if partitions_of(node) is not None else None
@@ -156,7 +156,7 @@ class Inputs:
         return self.survey.is_declared(node, key) if runs else self.survey.is_listed(node, key)
 
     def _folders(self, source: Source) -> frozenset[str]:
-        return self.survey.source_keys(source.name)
+        return self.survey.sources.keys(source.name)
 
     def _whole(self, node: Source | Asset) -> tuple[Named, frozenset[str]]:
         """All keys that there are: what a view sees."""
@@ -276,13 +276,13 @@ class Inputs:
             known = ((key, fold.key(key).version) for key in keys)
             versions = [(key, version.digest) for key, version in known if version is not None]
             return Input(kind="asset", version=_digest(versions), position=fold.number)
-        now = self.survey.source(node.name)
+        now = self.survey.sources.now(node.name)
         found = [(key, now.version_of(key)) for key in keys]
         return Input(kind="source", version=None if any(one is None for _, one in found) else _digest(found))
 
     def _source_version(self, asset: Asset, source: Source, key: str) -> str | None:
         """The version of a source's files: of those that can hold rows of the key, where that is cheap to tell."""
-        now, windows = self.survey.source(source.name), asset.partitions.time
+        now, windows = self.survey.sources.now(source.name), asset.partitions.time
         rule = asset.rules.get(source.name)
         is_cut = source.name in asset.reads and not self.is_whole(asset, source) and rule in (None, _OWN)
         if source.format != "parquet" or source.time is None or windows is None or not is_cut:
@@ -292,7 +292,7 @@ class Inputs:
         return now.version_of_windows([(window.start, window.end)])
 
     def _rows(self, asset: Asset, name: str, key: str) -> Input:
-        table = self.survey.rows(asset, name)
+        table = self.survey.rows.table(asset, name)
         if table is None:
             return Input(kind="rows", version=None)
         partitions, rule = asset.partitions, asset.rules.get(name)

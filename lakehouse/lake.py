@@ -25,6 +25,7 @@ from lakehouse.plan import Filter, Plan, make_plan, matches
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, Scope, Selection, resolve_all
 from lakehouse.survey import Survey
+from lakehouse.why import why
 
 if TYPE_CHECKING:
     import polars as pl
@@ -188,7 +189,7 @@ class Lake(Declaring):
                 asset_status(survey, self.graph.asset(name), keys, with_orphans=with_orphans)
                 for name, keys in resolution.keys_by_asset.items()
             ]
-        survey.keep_digests()
+        survey.sources.keep_digests()
         return found
 
     def scan(
@@ -346,10 +347,10 @@ class Lake(Declaring):
             keys,
             lambda name, key: survey.state(self.graph.asset(name), key),
             forced=lambda name, key: force and key in named[name],
-            explained=lambda name, key: survey.reason(self.graph.asset(name), key),
+            explained=lambda name, key: why(survey, self.graph.asset(name), key),
         )
         for name in dict.fromkeys(step.asset for step in plan.to_make):
-            survey.look_at_sources(self.graph.asset(name))
+            survey.sources.look_at_all(self.graph.asset(name))
         is_every_missing = not only or "missing" in only
         open_ended = frozenset(
             name
@@ -422,7 +423,7 @@ class Lake(Declaring):
         survey = self.survey()
         resolution = self.resolve(selection, assets, include_current=include_current, survey=survey)
         plan = self.plan(survey, resolution, force=force, only=only, upstream=upstream)
-        for problem in survey.problems.values():
+        for problem in survey.sources.problems.values():
             raise problem
         outcome = self.run(survey, plan, force=force, allow_schema_change=allow_schema_change)
         if outcome.error is not None:

@@ -84,7 +84,7 @@ def materialize(survey: Survey, plan: Plan, settings: Settings, on_event: Callab
         outcome.error = error
     finally:
         reporter.close(reporter.planned)
-    survey.keep_digests()
+    survey.sources.keep_digests()
     return outcome
 
 

@@ -168,7 +168,7 @@ def _whole(survey: Survey, node: Source | View, scratch: _Scratch) -> pl.LazyFra
     inputs = [node] if isinstance(node, Source) else survey.graph.inputs(node.name)
     reader = Reader(
         graph=survey.graph,
-        sources={item.name: survey.source(item.name) for item in inputs if isinstance(item, Source)},
+        sources={item.name: survey.sources.now(item.name) for item in inputs if isinstance(item, Source)},
         upstream={item.name: survey.fold(item.name) for item in inputs if isinstance(item, Asset)},
         root=survey.disk.root,
         spool=scratch.spare,

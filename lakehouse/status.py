@@ -15,6 +15,7 @@ from lakehouse.partitions.dimension import Partitions
 from lakehouse.records import Materialization
 from lakehouse.staleness import Cause
 from lakehouse.survey import Survey
+from lakehouse.why import why
 
 __all__ = ["AssetStatus", "PartitionStatus", "asset_status"]
 
@@ -115,7 +116,7 @@ def _partition(survey: Survey, asset: Asset, key: str) -> PartitionStatus:
     return PartitionStatus(
         key=key,
         status="empty" if state.status == "fresh" and state.is_empty else state.status,
-        reason=survey.reason(asset, key),
+        reason=why(survey, asset, key),
         causes=state.causes,
         row_count=version.row_count if version else None,
         size_bytes=version.size_bytes if version else None,

@@ -76,7 +76,7 @@ def _told(subject: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
 def _source(survey: Survey, source: Source) -> Iterator[Finding]:
     from lakehouse.calls import ENGINE_ERRORS, engine_error
 
-    now = survey.source(source.name)
+    now = survey.sources.now(source.name)
     with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
         try:
             columns = now.scan(lambda: Path(folder) / "spool").collect_schema()

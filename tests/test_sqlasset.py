@@ -499,10 +499,12 @@ def test_a_file_that_is_gone_is_the_storages_fault(tmp_path: Path) -> None:
     assert "again" in str(caught.value.help)
 
 
-def test_a_query_can_be_interrupted(spool: Spool) -> None:
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.02, 0.4])
+def test_a_query_can_be_interrupted(spool: Spool, delay_seconds: float) -> None:
+    """Once it runs and while it is prepared; a signal that is lost would be missed for hours."""
     endless = "select count(*) as n from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3"
-    timer = threading.Timer(0.3, _thread.interrupt_main)
-    timer.start()
+    timer = threading.Timer(delay_seconds, _thread.interrupt_main)
     with pytest.raises(KeyboardInterrupt):
+        timer.start()
         rows(endless, spool)
     timer.join()

@@ -122,7 +122,7 @@ def command(
     resolution = lake.resolve(selection or None, assets, include_current=include_current, survey=survey)
     resolution = _narrowed(lake, survey, resolution, last, excepted, include_current=include_current)
     plan = lake.plan(survey, resolution, force=force, only=only, upstream=not no_upstream)
-    for problem in survey.problems.values():
+    for problem in survey.sources.problems.values():
         raise problem
     if form == "table":
         reports.echo_resolution(screen, lake, resolution, asked=bool(selection or last or excepted))

@@ -16,6 +16,7 @@ from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.cli.output import Screen, align, cell, emit, joined, plural, size, stamp
 from lakehouse.errors import RequestError
 from lakehouse.records import from_instant
+from lakehouse.why import why
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,7 +67,7 @@ def command(
     declared = lake.graph.asset(asset)
     survey = lake.survey()
     found = _facts(lake, survey, declared, _one_key(lake, survey, asset, key) if key else None)
-    survey.keep_digests()
+    survey.sources.keep_digests()
     frame = None if only_schema else _rows(lake, found)
     if form == "json":
         preview = [] if frame is None else json.loads(frame.head(rows).write_json())
@@ -132,7 +133,7 @@ def _facts(lake: Lake, survey: Survey, asset: Asset, key: str | None) -> dict[st
     version, current = state.known.version, state.known.current
     facts |= {
         "status": state.status,
-        "reason": survey.reason(asset, shown),
+        "reason": why(survey, asset, shown),
         "path": _shown(survey.file(asset, shown)),
     }
     if version is not None and current is not None:

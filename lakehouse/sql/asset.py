@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.errors import AuditError, ComputeError, LakeError, RequestError, StorageError
 from lakehouse.sql.readonly import only_select
+from lakehouse.sql.running import interruptibly
 from lakehouse.sql.tables import listed, literally, quoted, text
 from lakehouse.sql.text import bare
 from lakehouse.sql.types import TOO_LARGE, shown
@@ -114,10 +115,12 @@ class SqlQuery:
         target, sql = (spool() if spool else None), f"{bare(self.sql)}\n"
         # On one thread, what fits into memory comes out the same to the last bit of a sum.
         own: dict[str, Any] = {"temp_directory": str(spool())} if spool else {"temp_directory": "", "threads": 1}
-        with closing(duckdb.connect(":memory:", config={**_CONFIG, **own})) as connection:
-            connection.execute("SET enable_progress_bar_print = false")  # it goes to stdout
-            connection.execute("SET TimeZone = 'UTC'")  # else the machine's, and times would come out in that
+        with self._told(above=0):
+            connection = duckdb.connect(":memory:", config={**_CONFIG, **own})
+        with closing(connection):
             with self._told(above=0):
+                connection.execute("SET enable_progress_bar_print = false")  # it goes to stdout
+                connection.execute("SET TimeZone = 'UTC'")  # else the machine's, and times would come out in that
                 statement = only_select(connection, sql)
                 _lay(connection, kept, target)
             with self._told(above=1):
@@ -125,10 +128,11 @@ class SqlQuery:
             head = f"SELECT {self._items(columns)} FROM (\n"  # noqa: S608  quoted
             with self._told(above=head.count("\n")):
                 if target is None:
-                    # A frame straight from the relation would take no interrupt before the query's end.
-                    return pl.DataFrame(Stream(connection.sql(f"{head}{sql})").materialize()))
+                    relation = connection.sql(f"{head}{sql})")
+                    return pl.DataFrame(Stream(interruptibly(connection, relation.materialize)))
                 options = "FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false"
-                connection.execute(f"COPY ({head}{sql})) TO {text(str(target))} ({options})")
+                copy = f"COPY ({head}{sql})) TO {text(str(target))} ({options})"
+                interruptibly(connection, lambda: connection.execute(copy))
         untyped = [pl.lit(None).alias(name) for name, kind in columns if kind.id == "null"]  # no file has such
         return pl.scan_parquet(target, hive_partitioning=False, glob=False).with_columns(untyped)
 
@@ -165,13 +169,11 @@ class SqlQuery:
             raise ComputeError(
                 f"{self.name}: {error.message}", code=error.code, details=error.details, help=hint
             ) from None
-        except duckdb.InterruptException as error:
-            raise KeyboardInterrupt from error
         except duckdb.Error as error:
             # Not as its cause: whoever looks for the cause of a failure would look for it in the sources.
             raise self._explained(str(error), above) from None
         except RuntimeError as error:
-            if "interrupted" in str(error):
+            if "interrupted" in str(error):  # while it was being bound
                 raise KeyboardInterrupt from error
             raise
 
