@@ -23,7 +23,8 @@ from lakehouse.survey import Survey
 from lakehouse.verdicts import Verdicts
 
 if TYPE_CHECKING:
-    from lakehouse.compute import Batch, Work
+    from lakehouse.compute import Batch
+    from lakehouse.work import Work
 
 __all__ = ["Attempt", "Portion"]
 
@@ -205,8 +206,8 @@ class Attempt:
         return batch, {key: {**inputs.of(self.asset, key, described=True), **unknown} for key in keys}
 
     def _work(self, keys: Sequence[str]) -> Work:
-        from lakehouse.compute import IN_MEMORY_BYTES, Work
         from lakehouse.measure import frames_of
+        from lakehouse.work import IN_MEMORY_BYTES, Work
 
         def spool() -> Path:
             return self.run.spare("spool")

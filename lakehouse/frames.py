@@ -41,12 +41,14 @@ class Frames(Reader):
         partitions: the asset's, all keys told.
         links: of what the function reads, what is stored by key, with the rule from key to key.
         reads: by name and key, the upstream keys that there are.
+        size_bytes: of all the files that are read for the keys that are asked for.
     """
 
     asset: Asset
     partitions: Partitions
     links: Mapping[str, Link]
     reads: Callable[[str, str], Sequence[str]]
+    size_bytes: int = 0
     _carried: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def arguments(self, keys: Sequence[str]) -> dict[str, pl.LazyFrame]:

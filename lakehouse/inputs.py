@@ -48,6 +48,7 @@ class Inputs:
     _reads: dict[tuple[str, str, str | None], Named] = field(default_factory=dict)
     _versions: dict[tuple[str, str, int], Input] = field(default_factory=dict)
     _spans: dict[tuple[str, int], str] = field(default_factory=dict)
+    _sizes: dict[str, int] = field(default_factory=dict)
     _wholes: dict[str, tuple[Named, frozenset[str]]] = field(default_factory=dict)
     _by_rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _nodes: dict[str, list[Source | Asset]] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Inputs:
     def forget(self, upstream: str) -> None:
         """An asset's log went on: what was told of it may be otherwise."""
         self._wholes.pop(upstream, None)
+        self._sizes.pop(upstream, None)
         self._spans = {entry: text for entry, text in self._spans.items() if entry[0] != upstream}
         self._reads = {entry: named for entry, named in self._reads.items() if entry[1] != upstream}
         self._versions = {entry: found for entry, found in self._versions.items() if entry[1] != upstream}
@@ -260,6 +262,29 @@ class Inputs:
         if not described or (link and link.is_same_key and not self.is_whole(asset, node)):
             return found if not (described and named.beyond) else _with(found, None, named.beyond)
         return _with(found, self._described(node, named), named.beyond)
+
+    def size_bytes(self, asset: Asset, keys: Sequence[str]) -> int:
+        """The size of all the files that some keys read.
+
+        Raises:
+            SourceError: a source is missing or cannot be read.
+        """
+        total = 0
+        for node in self.survey.graph.inputs(asset.name):
+            if isinstance(node, Source):
+                total += self.survey.source_for(asset, node, keys).size_bytes
+            elif self.is_whole(asset, node):
+                if node.name not in self._sizes:
+                    self._sizes[node.name] = self._size_of(node, self._whole(node)[0].keys)
+                total += self._sizes[node.name]
+            else:
+                total += self._size_of(node, {upper for key in keys for upper in self.reads(asset, node, key).keys})
+        return total
+
+    def _size_of(self, asset: Asset, keys: Iterable[str]) -> int:
+        fold = self.survey.fold(asset.name)
+        versions = (fold.key(key).version for key in keys)
+        return sum(version.size_bytes for version in versions if version is not None)
 
     def _described(self, node: Source | Asset, named: Named) -> str:
         partitions = self.survey.partitions(node) if isinstance(node, Asset) else node.partitions

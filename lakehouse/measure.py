@@ -51,6 +51,7 @@ def frames_of(survey: Survey, asset: Asset, keys: Sequence[str], spool: Callable
         partitions=survey.partitions(asset),
         links=links,
         reads=lambda name, key: inputs.reads(asset, nodes[name], key).keys,
+        size_bytes=inputs.size_bytes(asset, keys),
     )
 
 

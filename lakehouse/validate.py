@@ -18,7 +18,7 @@ from lakehouse.errors import LakeError
 from lakehouse.survey import Survey
 
 if TYPE_CHECKING:
-    from lakehouse.compute import Work
+    from lakehouse.work import Work
 
 __all__ = ["Finding", "validate"]
 
@@ -127,9 +127,9 @@ def _work(
     spool: Callable[[], Path],
     on_facts: Callable[[Sequence[str], object], None],
 ) -> Work:
-    from lakehouse.compute import Work
     from lakehouse.measure import frames_of
     from lakehouse.verdicts import Verdicts
+    from lakehouse.work import Work
 
     return Work(
         asset=asset,

@@ -21,7 +21,14 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from lakehouse import Lake
 
@@ -29,7 +36,16 @@ EXAMPLES = int(os.environ.get("LAKEHOUSE_EXAMPLES", "25"))
 STEPS = int(os.environ.get("LAKEHOUSE_STEPS", "12"))
 
 MONDAY = datetime(2024, 3, 4, tzinfo=UTC)  # the very midnight on which Sunday, and the week, are over
-DAYS = ["2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-03-02", "2024-03-03", "2024-03-04", "2024-03-06"]
+DAYS = [
+    "2024-01-30",
+    "2024-01-31",
+    "2024-02-01",
+    "2024-02-02",
+    "2024-03-02",
+    "2024-03-03",
+    "2024-03-04",
+    "2024-03-06",
+]
 REGIONS = ["eu", "us", "apac"]
 FOLDERS = ["2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"]
 MADE = ("created", "replaced", "unchanged")
@@ -311,9 +327,7 @@ def per_day(raw: pl.LazyFrame, partition) -> pl.LazyFrame:
         code=("helper",),
         partitions=closed_days,
         facts=of_day,
-        rows=lambda world, key, _: [
-            (len(of_day(world, key)), total(of_day(world, key)) + world.code["helper"])
-        ],
+        rows=lambda world, key, _: [(len(of_day(world, key)), total(of_day(world, key)) + world.code["helper"])],
         end=next_day,
     ),
     "doubled": Kind(
@@ -424,7 +438,9 @@ def found(raw: pl.LazyFrame) -> pl.LazyFrame:
         code=("helper",),
         partitions=lambda model, running: sorted({row[2] for row in model.world.rows} - {""}),  # noqa: ARG005
         facts=of_region,
-        rows=lambda world, key, _: counted(of_region(world, key), total(of_region(world, key)) + world.code["helper"]),
+        rows=lambda world, key, _: counted(
+            of_region(world, key), total(of_region(world, key)) + world.code["helper"]
+        ),
         columns=("region",),
     ),
     "listed": Kind(
@@ -463,8 +479,7 @@ def whole(raw: pl.LazyFrame) -> pl.LazyFrame:
         partitions=lambda model, running: ["all"],  # noqa: ARG005
         facts=lambda world, key: tuple(world.rows),  # noqa: ARG005
         rows=lambda world, key, _: [  # noqa: ARG005
-            (region or None, sum(row[2] == region for row in world.rows))
-            for region in {row[2] for row in world.rows}
+            (region or None, sum(row[2] == region for row in world.rows)) for region in {row[2] for row in world.rows}
         ],
         columns=(),
     ),
@@ -675,7 +690,11 @@ class Walk(RuleBasedStateMachine):
 
     # Sources
 
-    @rule(day=st.sampled_from([*DAYS, "", "2023-05-01"]), region=st.sampled_from([*REGIONS, ""]), amount=st.integers(0, 3))
+    @rule(
+        day=st.sampled_from([*DAYS, "", "2023-05-01"]),
+        region=st.sampled_from([*REGIONS, ""]),
+        amount=st.integers(0, 3),
+    )
     def append(self, day: str, region: str, amount: int) -> None:
         self.world.rows.append((next(self.numbers), day, region, amount))
         self.changed()
@@ -706,7 +725,11 @@ class Walk(RuleBasedStateMachine):
         self.world.prices = [*(item for item in self.world.prices if item[0] != region), (region, price)]
         self.changed()
 
-    @rule(day=st.sampled_from([*FOLDERS, "2024-02-20", "2024-05-05"]), name=st.sampled_from(["a", "b"]), number=st.integers(0, 2))
+    @rule(
+        day=st.sampled_from([*FOLDERS, "2024-02-20", "2024-05-05"]),
+        name=st.sampled_from(["a", "b"]),
+        number=st.integers(0, 2),
+    )
     def event(self, day: str, name: str, number: int) -> None:
         self.world.events.setdefault(day, {})[name] = [number]
         self.changed()
@@ -747,14 +770,13 @@ class Walk(RuleBasedStateMachine):
 
     @rule(days=st.integers(2, 4), months=st.integers(1, 3))
     def extend(self, days: int, months: int) -> None:
-        is_later = days >= self.world.days and months >= self.world.months
         self.world.days, self.world.months = days, months
-        self.harmless(but=[] if is_later and days < 0 else READERS_OF_ALL)
+        self.harmless(but=READERS_OF_WINDOWS)
 
     @rule(categories=st.permutations(REGIONS), count=st.integers(1, 3))
     def categorize(self, categories: list[str], count: int) -> None:
         self.world.categories = categories[:count]
-        self.changed()
+        self.harmless()
 
     @precondition(lambda self: "listed" in self.model.names)
     @rule(region=REGION, add=st.booleans())
@@ -834,9 +856,11 @@ class Walk(RuleBasedStateMachine):
         model, force = self.model, options.get("force", False)
         running = bool(options.get("include_current"))
         picked = [name] if name else model.names
-        asked = {(one, key) for one in picked for key in model.keys(one, running=running)} if selection == "all" else {
-            (name, key) for key in selection
-        }
+        asked = (
+            {(one, key) for one in picked for key in model.keys(one, running=running)}
+            if selection == "all"
+            else {(name, key) for key in selection}
+        )
         before = {node: self.stat(node) for node in model.made if node not in model.absent}
         results = self.load().materialize(selection, assets=[name] if name else [], on_failure="return", **options)
         found = {(result.asset, result.key): result.result for result in results}
@@ -864,9 +888,9 @@ class Walk(RuleBasedStateMachine):
                 assert model.status(*node) in (*FRESH, "orphaned"), said
                 assert node not in model.failed, said
             elif result.result == "skipped":
-                assert upstream & bad or any(one not in model.made for one in upstream) or (
-                    self.is_pending(node)
-                ), said
+                assert upstream & bad or any(one not in model.made for one in upstream) or (self.is_pending(node)), (
+                    said
+                )
                 bad.add(node)
             else:
                 is_broken = node == ("per_day", self.world.broken)
@@ -928,9 +952,7 @@ class Walk(RuleBasedStateMachine):
     def holds(self) -> None:
         if self.lake is None:
             return
-        told = {
-            (asset.asset, part.key): part.status for asset in self.load().status() for part in asset.partitions
-        }
+        told = {(asset.asset, part.key): part.status for asset in self.load().status() for part in asset.partitions}
         expected = self.model.listing()
         assert {node: (told.get(node), status) for node, status in expected.items() if told.get(node) != status} == {}
         assert told.keys() == expected.keys()
@@ -970,7 +992,8 @@ class Walk(RuleBasedStateMachine):
                 continue
             columns = KINDS[name].columns
             files = f"read_parquet('{self.folder}/lake/{name}/**/*.parquet', hive_partitioning=true, hive_types_autocast=false)"
-            found = duckdb.sql(f"SELECT * FROM {files}").fetchall()  # noqa: S608
+            chosen = f"SELECT * EXCLUDE ({', '.join(columns)}), {', '.join(columns)}" if columns else "SELECT *"
+            found = duckdb.sql(f"{chosen} FROM {files}").fetchall()
             values = {
                 node: tuple(part.rpartition("=")[2] for part in node[1].split("/")) if columns else ()
                 for node in nodes
@@ -979,7 +1002,7 @@ class Walk(RuleBasedStateMachine):
             assert sorted(found, key=repr) == sorted(expected, key=repr), name
 
 
-READERS_OF_ALL = ["monthly", "after", "rolling", "totals", "shares", "regions"]  # more to read is another input
+READERS_OF_WINDOWS = ["monthly", "after", "rolling", "totals", "shares", "regions"]  # more to read is another input
 
 
 @pytest.mark.invariant("I1", "I5", "I7", "I8", "I11", "I15")

@@ -102,10 +102,13 @@ class SqlQuery:
         kept = dict(laid_out(fresh, spool=spool).kept) if fresh else {}
         if tables is not None:
             kept |= {name: tables.kept[name] for name in known}
-        return self._answer(kept, spool)
+        return interruptibly(lambda opened: self._answer(kept, spool, opened))
 
     def _answer(
-        self, kept: Mapping[str, pl.DataFrame | Path], spool: Callable[[], Path] | None
+        self,
+        kept: Mapping[str, pl.DataFrame | Path],
+        spool: Callable[[], Path] | None,
+        opened: list[duckdb.DuckDBPyConnection],
     ) -> pl.DataFrame | pl.LazyFrame:
         import duckdb
         import polars as pl
@@ -115,12 +118,11 @@ class SqlQuery:
         target, sql = (spool() if spool else None), f"{bare(self.sql)}\n"
         # On one thread, what fits into memory comes out the same to the last bit of a sum.
         own: dict[str, Any] = {"temp_directory": str(spool())} if spool else {"temp_directory": "", "threads": 1}
-        with self._told(above=0):
-            connection = duckdb.connect(":memory:", config={**_CONFIG, **own})
-        with closing(connection):
+        with closing(duckdb.connect(":memory:", config={**_CONFIG, **own})) as connection:
+            opened.append(connection)
+            connection.execute("SET enable_progress_bar_print = false")  # it goes to stdout
+            connection.execute("SET TimeZone = 'UTC'")  # else the machine's, and times would come out in that
             with self._told(above=0):
-                connection.execute("SET enable_progress_bar_print = false")  # it goes to stdout
-                connection.execute("SET TimeZone = 'UTC'")  # else the machine's, and times would come out in that
                 statement = only_select(connection, sql)
                 _lay(connection, kept, target)
             with self._told(above=1):
@@ -128,11 +130,9 @@ class SqlQuery:
             head = f"SELECT {self._items(columns)} FROM (\n"  # noqa: S608  quoted
             with self._told(above=head.count("\n")):
                 if target is None:
-                    relation = connection.sql(f"{head}{sql})")
-                    return pl.DataFrame(Stream(interruptibly(connection, relation.materialize)))
+                    return pl.DataFrame(Stream(connection.sql(f"{head}{sql})").materialize()))
                 options = "FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false"
-                copy = f"COPY ({head}{sql})) TO {text(str(target))} ({options})"
-                interruptibly(connection, lambda: connection.execute(copy))
+                connection.execute(f"COPY ({head}{sql})) TO {text(str(target))} ({options})")
         untyped = [pl.lit(None).alias(name) for name, kind in columns if kind.id == "null"]  # no file has such
         return pl.scan_parquet(target, hive_partitioning=False, glob=False).with_columns(untyped)
 
@@ -172,10 +172,6 @@ class SqlQuery:
         except duckdb.Error as error:
             # Not as its cause: whoever looks for the cause of a failure would look for it in the sources.
             raise self._explained(str(error), above) from None
-        except RuntimeError as error:
-            if "interrupted" in str(error):  # while it was being bound
-                raise KeyboardInterrupt from error
-            raise
 
     def _explained(self, said: str, above: int) -> LakeError:
         first, *rest = [line.rstrip() for line in said.splitlines() if line.strip()] or [

@@ -1,12 +1,13 @@
-"""A statement run so that it can be interrupted at any time.
+"""Work with DuckDB that can be interrupted at any time.
 
-Knows threads. Knows nothing of what is run.
+Knows threads and connections. Knows nothing of what is run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -18,18 +19,32 @@ _PATIENCE_SECONDS: Final = 0.1
 T = TypeVar("T")
 
 
-def interruptibly(connection: duckdb.DuckDBPyConnection, act: Callable[[], T]) -> T:
-    """What `act` gives, run on another thread; whatever ends the wait for it ends the connection's statement too.
+def interruptibly(act: Callable[[list[duckdb.DuckDBPyConnection]], T]) -> T:
+    """What `act` gives, run on another thread; whatever ends the wait for it, as Ctrl-C does, ends it too.
 
-    DuckDB itself looks for signals only as long as the calling thread has a share in the work, and it forgets an
-    interrupt that comes before the statement has begun.
+    In the thread that signals come to, DuckDB heeds one only as long as that has a share in the work, and loses one
+    that comes while it prepares a statement.
+
+    Args:
+        act: adds the connections that it opens to the list that it is given.
     """
+    opened: list[duckdb.DuckDBPyConnection] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
-        future = pool.submit(act)
+        future = pool.submit(act, opened)
         try:
-            return future.result()
+            while not future.done():
+                wait([future], timeout=_PATIENCE_SECONDS)  # not every wait without an end wakes up for a signal
         except BaseException:
             while not future.done():
-                connection.interrupt()
-                wait([future], timeout=_PATIENCE_SECONDS)
+                _interrupt(opened)
+                wait([future], timeout=_PATIENCE_SECONDS)  # what comes before a statement has begun is forgotten
             raise
+        return future.result()
+
+
+def _interrupt(opened: list[duckdb.DuckDBPyConnection]) -> None:
+    import duckdb
+
+    for connection in opened:
+        with suppress(duckdb.ConnectionException):  # it is closed already
+            connection.interrupt()
