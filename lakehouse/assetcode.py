@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from lakehouse.assets import Asset, Source
 from lakehouse.graph import Graph
-from lakehouse.sql.text import normalized
 from lakehouse.versions import code_version, digest_of, value_digest
 
 __all__ = ["Code", "code_of"]
@@ -53,6 +52,8 @@ def _written(asset: Asset, graph: Graph, opaque: Mapping[int, str]) -> Iterator[
         yield "version", value_digest(asset.version)
         return
     if asset.query is not None:
+        from lakehouse.sql.text import normalized  # only for lakes that have queries
+
         yield asset.name, value_digest(normalized(asset.query))
     sources = (node.function for node in graph.inputs(asset.name) if isinstance(node, Source))
     for function in (asset.function, *(view.function for view in graph.views(asset.name)), *sources):

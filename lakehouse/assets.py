@@ -204,6 +204,10 @@ def declare_query(name: str, query: str, description: str, where: CallSite, opti
     Raises:
         DefinitionError: names the fault, and file and line.
     """
+    from lakehouse.sql.text import fault  # only for lakes that have queries
+
+    if (found := fault(query)) is not None:
+        raise DefinitionError(f"asset {name!r}: the query {found} ({where})", help="a query is one SELECT")
     bare = Asset(
         name=name,
         function=None,

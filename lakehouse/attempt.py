@@ -190,6 +190,7 @@ class Attempt:
                 now.fingerprint()  # takes the times of the files; what was digested before them would not tell
             work = self._work(keys)
             batch = compute(work)
+            self._note_absent(nodes, keys)
             # A file may change and change back: its times tell what its digest does not.
             changed = [name for name, now in read.items() if not now.is_as_it_was]
             for name in changed:
@@ -204,6 +205,19 @@ class Attempt:
             if any(node.name in changed for node in inputs.sources_of(name)):
                 unknown[name] = Input(kind="rows", version=None)
         return batch, {key: {**inputs.of(self.asset, key, described=True), **unknown} for key in keys}
+
+    def _note_absent(self, sources: Sequence[Source], keys: Sequence[str]) -> None:
+        """Say which Hive folders there are not: whoever writes them may be late."""
+        for source in (source for source in sources if source.partitions is not None):
+            named = (self.survey.inputs.reads(self.asset, source, key).beyond for key in keys)
+            absent = list(dict.fromkeys(text for text in named if text))
+            if absent:
+                more = f", and the like for {len(absent) - 1} more keys" if len(absent) > 1 else ""
+                self._note(f"{source.name} has {absent[0]}{more}")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def _work(self, keys: Sequence[str]) -> Work:
         from lakehouse.measure import frames_of

@@ -41,13 +41,15 @@ class Frames(Reader):
         partitions: the asset's, all keys told.
         links: of what the function reads, what is stored by key, with the rule from key to key.
         reads: by name and key, the upstream keys that there are.
-        size_bytes: of all the files that are read for the keys that are asked for.
+        keys: those that are asked for.
+        size_bytes: of all the files that are read for them.
     """
 
     asset: Asset
     partitions: Partitions
     links: Mapping[str, Link]
     reads: Callable[[str, str], Sequence[str]]
+    keys: Sequence[str] = ()
     size_bytes: int = 0
     _carried: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -157,6 +159,31 @@ class Frames(Reader):
     def limited(self) -> list[str]:
         """The arguments without keys of their own whose rows are told apart by key."""
         return [name for name in self.asset.reads if name not in self.links and self.carried(name)]
+
+    def cut_by_column(self) -> dict[str, tuple[str, ...]]:
+        """What is stored by key and cut by columns beside those of its keys: by name, those columns."""
+        cut = {name: set(self.carried(name)) - set(self._paired(name)) for name in self.links}
+        return {name: tuple(sorted(columns)) for name, columns in cut.items() if columns}
+
+    def uncut(self, name: str) -> pl.LazyFrame:
+        """The rows of something stored by key for the keys that are asked for, before they are cut by any column."""
+        return self._read(name, list(dict.fromkeys(upper for key in self.keys for upper in self.reads(name, key))))
+
+    def unread_values(self, name: str) -> dict[str, list[str]]:
+        """By column, the values that something stored by key has and the asset does not list: they are not read."""
+        link, found = self.links[name], dict[str, list[str]]()
+        node = self.graph.node(name)
+        if isinstance(node, Asset):
+            made = [key for key, state in self.upstream[name].keys.items() if state.version is not None]
+        else:
+            made = [*self.sources[name].keys]
+        for place, mine in enumerate(link.pairs):
+            if mine is None or isinstance(mine, TimePartitions) or mine.column not in self.carried(name):
+                continue
+            listed = frozenset(mine.keys(_ANY_TIME))
+            if strangers := sorted({link.upstream.values(key)[place] for key in made} - listed):
+                found[mine.column] = strangers
+        return found
 
     def is_one_pass(self, name: str) -> bool:
         """Whether nothing below a name can be skipped: queries of it lose nothing by being run together."""

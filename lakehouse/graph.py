@@ -14,7 +14,6 @@ from lakehouse.assets import Asset, Definitions, Node, Source, View
 from lakehouse.errors import AssetUnknownError, DefinitionError, PartitionKeyError
 from lakehouse.mapping import All, Link, Periods, Rule, link
 from lakehouse.partitions import Partitions
-from lakehouse.sql.text import tables_read
 
 __all__ = ["Graph", "nearest", "partitions_of"]
 
@@ -226,6 +225,8 @@ def _told(node: Node, names: Collection[str]) -> Node:
     """A declaration with what it reads; of a query, those of the declared names that it has as tables."""
     if not isinstance(node, Asset) or node.query is None:
         return node
+    from lakehouse.sql.text import tables_read  # only for lakes that have queries
+
     reads = tables_read(node.query, [name for name in names if name != node.name])
     if unread := [name for name in node.rules if name not in reads]:
         raise DefinitionError(

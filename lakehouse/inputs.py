@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.assets import Asset, Node, Source
-from lakehouse.errors import DefinitionError, SourceError
+from lakehouse.errors import DefinitionError, PartitionKeyError, SourceError
 from lakehouse.graph import partitions_of
-from lakehouse.mapping import All, Link, Named, Periods
+from lakehouse.mapping import All, Keys, Link, Named, Periods
 from lakehouse.records import Input
 from lakehouse.selection import describe
 
@@ -49,6 +49,7 @@ class Inputs:
     _versions: dict[tuple[str, str, int], Input] = field(default_factory=dict)
     _spans: dict[tuple[str, int], str] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
+    _left_over: dict[tuple[str, str], Mapping[str | None, list[str]]] = field(default_factory=dict)
     _wholes: dict[str, tuple[Named, frozenset[str]]] = field(default_factory=dict)
     _by_rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _nodes: dict[str, list[Source | Asset]] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Inputs:
     def forget(self, upstream: str) -> None:
         """An asset's log went on: what was told of it may be otherwise."""
         self._wholes.pop(upstream, None)
+        self._left_over = {entry: found for entry, found in self._left_over.items() if entry[1] != upstream}
         self._sizes.pop(upstream, None)
         self._spans = {entry: text for entry, text in self._spans.items() if entry[0] != upstream}
         self._reads = {entry: named for entry, named in self._reads.items() if entry[1] != upstream}
@@ -97,6 +99,9 @@ class Inputs:
         entry = asset.name, node.name, None if shared else key
         if entry not in self._reads:
             named = link.named(key, self.survey.time) if link else Named(())
+            if link is not None and (orphans := self._orphans(asset, node, link).get(None if shared else key)):
+                # What the upstream's definition no longer has is still its data, until somebody wipes it.
+                named = replace(named, keys=tuple(sorted({*named.keys, *orphans}, key=link.upstream.order)))
             there = tuple(upper for upper in named.keys if self._is_there(node, upper, runs=runs))
             found = self._told(asset, node, named, there, runs=runs)
             self._reads[entry] = self._with_whole(node, found) if is_whole else found
@@ -106,6 +111,24 @@ class Inputs:
         """Whether the window of an upstream key is not over."""
         window = link.upstream.window(upper)
         return window is not None and window.end > self.survey.time
+
+    def _orphans(self, asset: Asset, node: Source | Asset, link: Link) -> Mapping[str | None, list[str]]:
+        """By the key that reads them (None: every key), upstream keys that were made and are no longer defined."""
+        entry = asset.name, node.name
+        if entry not in self._left_over:
+            found: dict[str | None, list[str]] = {}
+            made = self._whole(node)[0].keys if isinstance(node, Asset) and not isinstance(link.rule, Keys) else ()
+            for upper in (upper for upper in made if not self.survey.is_declared(node, upper)):  # type: ignore[arg-type]
+                for key in [None] if link.is_shared else self._readers(link, upper):
+                    found.setdefault(key, []).append(upper)
+            self._left_over[entry] = found
+        return self._left_over[entry]
+
+    def _readers(self, link: Link, upper: str) -> list[str]:
+        try:
+            return link.readers(upper, self.survey.time)
+        except PartitionKeyError:  # a key of other dimensions
+            return []
 
     def _with_whole(self, node: Source | Asset, named: Named) -> Named:
         """What a key reads, and all else that there is; one answer for all keys that read nothing more."""
@@ -263,7 +286,7 @@ class Inputs:
             return found if not (described and named.beyond) else _with(found, None, named.beyond)
         return _with(found, self._described(node, named), named.beyond)
 
-    def size_bytes(self, asset: Asset, keys: Sequence[str]) -> int:
+    def size_bytes(self, asset: Asset, keys: Sequence[str] | None) -> int:
         """The size of all the files that some keys read.
 
         Raises:
@@ -278,7 +301,8 @@ class Inputs:
                     self._sizes[node.name] = self._size_of(node, self._whole(node)[0].keys)
                 total += self._sizes[node.name]
             else:
-                total += self._size_of(node, {upper for key in keys for upper in self.reads(asset, node, key).keys})
+                read = {upper for key in keys or () for upper in self.reads(asset, node, key).keys}
+                total += self._size_of(node, read)
         return total
 
     def _size_of(self, asset: Asset, keys: Iterable[str]) -> int:

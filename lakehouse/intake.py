@@ -21,10 +21,20 @@ from lakehouse.partitions.timekinds import TimePartitions
 from lakehouse.sources.now import SourceNow
 from lakehouse.windows import require_time, without_window
 
-__all__ = ["Intake"]
+__all__ = ["Intake", "unread_values"]
 
 _FAR_AWAY: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _FEW: Final = 5
+
+
+def unread_values(frames: Frames) -> list[str]:
+    """What there is to say of keys of upstreams that the asset does not list: nothing of them is read."""
+    asset, notes = frames.asset.name, []
+    for name in frames.links:
+        for column, values in frames.unread_values(name).items():
+            shown = ", ".join(values[:_FEW]) + (" …" if len(values) > _FEW else "")
+            notes.append(f"{name} has keys of a {column} that {asset} does not list: {shown}")
+    return notes
 
 
 @dataclass(slots=True)
@@ -54,7 +64,9 @@ class Intake:
                     "nulls", now.source.name, self.frames.whole(now.source.name).select(pl.col(required).null_count())
                 )
         for name in self.frames.limited():
-            self._ask("no key", name, self._without_key(name))
+            self._ask("no key", name, self._without_key(name, self.frames.whole(name), self.frames.carried(name)))
+        for name, columns in self.frames.cut_by_column().items():
+            self._ask("no key", name, self._without_key(name, self.frames.uncut(name), columns))
         asked, self._asked = self._asked, []
         for question, name, query in asked:
             if self.frames.is_one_pass(name):
@@ -66,12 +78,12 @@ class Intake:
                 self._judge_parquet(now, required)
         return [query for _, _, query in self._asked]
 
-    def _without_key(self, name: str) -> pl.LazyFrame:
+    def _without_key(self, name: str, frame: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
         """How many rows have no key, by column and reason, and the latest time; one row."""
-        frame, partitions, found = self.frames.whole(name), self.frames.partitions, []
-        for dimension in partitions.dimensions:
+        found: list[pl.Expr] = []
+        for dimension in self.frames.partitions.dimensions:
             column, time = dimension.column, self.frames.time_of(name)
-            if column not in self.frames.carried(name):
+            if column not in columns:
                 continue
             if isinstance(dimension, TimePartitions):
                 if time:

@@ -50,8 +50,8 @@ class KeyList:
         with storage_errors(self.log.folder, "changing the keys"):
             fold = self.log.read()
             while True:
-                listed = fold.listed.get(self.column, ())
-                concerned = [key for key in dict.fromkeys(keys) if (key in listed) == (change == "remove")]
+                listed = dict.fromkeys(fold.listed.get(self.column, ()))
+                concerned = dict.fromkeys(key for key in keys if (key in listed) == (change == "remove"))
                 if not concerned:
                     return []
                 kept = [*listed, *concerned] if change == "add" else [key for key in listed if key not in concerned]
@@ -75,5 +75,5 @@ class KeyList:
                 if self.log.append(commit, self.run.spare("commit")):
                     if (error := project(self.log, self.run, fold, synced=commit.number).error) is not None:
                         raise error
-                    return concerned
+                    return [*concerned]
                 self.log.extend(fold)

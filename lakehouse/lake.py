@@ -18,7 +18,7 @@ from lakehouse.assets import Asset
 from lakehouse.callsite import caller
 from lakehouse.declaring import Declaring
 from lakehouse.disk import Disk
-from lakehouse.errors import DefinitionError, LakeError, RequestError
+from lakehouse.errors import DefinitionError, LakeError, RequestError, SourceError
 from lakehouse.garbage import collected_later
 from lakehouse.partitions.categories import Dynamic
 from lakehouse.plan import Filter, Plan, make_plan, matches
@@ -153,16 +153,34 @@ class Lake(Declaring):
             selection = Selection.parse("all")
         if not isinstance(selection, Selection):
             selection = Selection.parse(selection)
-        picked = [self.graph.asset(name) for name in assets] or self.graph.assets()
-        if not picked:
+        named = [self.graph.asset(name) for name in assets]
+        if not (picked := named or self.graph.assets()):
             raise DefinitionError("the lake has no assets", help="declare one: @lake.asset(partitions=Monthly(...))")
         survey = survey or self.survey()
+        faults = {} if named else self._faults(survey)
         scopes = [
             Scope(asset.name, survey.partitions(asset), asset.where)
             for asset in self.graph.assets()
-            if asset in picked
+            if asset in picked and asset.name not in faults
         ]
-        return resolve_all(selection, scopes, survey.time, include_current)
+        if not scopes:
+            raise next(iter(faults.values()))
+        return replace(resolve_all(selection, scopes, survey.time, include_current), faults=faults)
+
+    def _faults(self, survey: Survey) -> dict[str, LakeError]:
+        """The assets of which nothing can be told, they or what they are made of: the others go on without them."""
+        faults: dict[str, LakeError] = {}
+        for asset in self.graph.assets():
+            above = [name for name in self.graph.upstream_assets(asset.name) if name in faults]
+            if above:
+                faults[asset.name] = faults[above[0]]
+                continue
+            try:
+                survey.fold(asset.name)
+                survey.partitions(asset)
+            except (DefinitionError, SourceError) as error:
+                faults[asset.name] = error
+        return faults
 
     def status(
         self, selection: Selection | str | Iterable[str] | None = None, *, assets: Iterable[str] = ()
@@ -423,7 +441,7 @@ class Lake(Declaring):
         survey = self.survey()
         resolution = self.resolve(selection, assets, include_current=include_current, survey=survey)
         plan = self.plan(survey, resolution, force=force, only=only, upstream=upstream)
-        for problem in survey.sources.problems.values():
+        for problem in (*resolution.faults.values(), *survey.sources.problems.values()):
             raise problem
         outcome = self.run(survey, plan, force=force, allow_schema_change=allow_schema_change)
         if outcome.error is not None:

@@ -258,6 +258,8 @@ def link(reader: Partitions, upstream: Partitions, rule: Rule | None) -> Link:
         raise DefinitionError("Latest() is the last window of time, and the upstream has none")
     for key in rule.keys if isinstance(rule, Keys) else ():
         upstream.order(key)  # raises for what has not the form of a key
+        if not _is_within(upstream, key):
+            raise DefinitionError(f"{rule} names {key}, which the upstream never has")
     return Link(reader, upstream, rule, tuple(pairs))
 
 

@@ -5,7 +5,7 @@ Knows the order of things, and what one failure leaves standing. Refuses to know
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -175,7 +175,7 @@ class _AssetRun:
             named = self.survey.inputs.reads(self.asset, upstream, key)
             for upper in named.keys:
                 if upper in failed:
-                    return ComputeError(f"upstream {name} {upper} failed", code="upstream-failed")
+                    return self._failure_of(name, upper)
                 if fold.key(upper).version is None:
                     return ComputeError(f"upstream {name} {upper} is missing", code="upstream-missing")
             if fold.schema is None and not upstream.schema:
@@ -184,6 +184,13 @@ class _AssetRun:
             if named.pending:
                 return ComputeError(f"upstream {name} {named.pending} has not ended", code="upstream-missing")
         return None
+
+    def _failure_of(self, upstream: str, key: str) -> LakeError:
+        """What to say of a failed upstream key: of one that was skipped itself, what failed above it."""
+        result = self.reporter.result(upstream, key)
+        if result is not None and result.result == "skipped" and result.error is not None:
+            return ComputeError(str(result.error["message"]), code=str(result.error["code"]))
+        return ComputeError(f"upstream {upstream} {key} failed", code="upstream-failed")
 
     def _attempt(self, steps: Sequence[Step]) -> set[str]:
         """Compute and publish; the keys that another run changed meanwhile."""
@@ -216,10 +223,23 @@ class _AssetRun:
             self._report(published, by_key)
             lost.update(published.lost)
             self._take(publisher.fold, published.projection)
-        for note in attempt.notes:
+        for note in (*attempt.notes, *self._afterthoughts(by_key)):
             self.reporter.outcome.note(self.asset.name, note)
         self.reporter.outcome.latest[self.asset.name] = attempt.latest
         return lost
+
+    def _afterthoughts(self, steps: Iterable[str]) -> Iterator[str]:
+        """What is to be said of the asset once partitions were made."""
+        made = [key for key in steps if (result := self.reporter.result(self.asset.name, key)) and result.is_ok]
+        causes = [(key, cause) for key in made for cause in self.survey.state(self.asset, key).causes]
+        for name in dict.fromkeys(cause.input for _, cause in causes if cause.code == "upstream_stale"):
+            count = sum(cause.input == name and cause.code == "upstream_stale" for _, cause in causes)
+            what = "1 partition stays" if count == 1 else f"{count} partitions stay"
+            yield f"{what} stale: made of {name} as it is, which is not fresh"
+        fold = self.survey.fold(self.asset.name)
+        if self.settings.allow_schema_change and (outdated := fold.outdated(fold.keys)):
+            what = "1 partition has" if len(outdated) == 1 else f"{len(outdated)} partitions have"
+            yield f"{what} other columns by now; until they are made again, readers of the whole may refuse it"
 
     def _shared(self, attempt: Attempt, fold: Fold) -> Provenance:
         code = self.survey.code(self.asset)

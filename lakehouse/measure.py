@@ -34,8 +34,8 @@ _SEEDS: Final = (1, 7)
 _UNTOLD: Final = (SourceError, DefinitionError, ComputeError, *ENGINE_ERRORS)
 
 
-def frames_of(survey: Survey, asset: Asset, keys: Sequence[str], spool: Callable[[], Path]) -> Frames:
-    """The frames of an asset's function for some keys, as a survey sees what they are made of."""
+def frames_of(survey: Survey, asset: Asset, keys: Sequence[str] | None, spool: Callable[[], Path]) -> Frames:
+    """The frames of an asset's function for some keys (None: for any), as a survey sees what they are made of."""
     graph, inputs = survey.graph, survey.inputs
     nodes = {node.name: node for node in graph.inputs(asset.name)}
     links = {name: link for name in asset.reads if (link := inputs.link(asset, graph.node(name))) is not None}
@@ -51,6 +51,7 @@ def frames_of(survey: Survey, asset: Asset, keys: Sequence[str], spool: Callable
         partitions=survey.partitions(asset),
         links=links,
         reads=lambda name, key: inputs.reads(asset, nodes[name], key).keys,
+        keys=keys or (),
         size_bytes=inputs.size_bytes(asset, keys),
     )
 
@@ -100,15 +101,18 @@ def values(survey: Survey, asset: Asset, column: str) -> list[str] | None:
 
     Raises:
         SourceError: some cannot be keys, each by itself or beside another.
+        DefinitionError: the column is there and no text.
     """
     with _spool() as spool:
         try:
-            frames = frames_of(survey, asset, (), spool)
+            frames = frames_of(survey, asset, None, spool)
             found = [frames.values_of(name, column) for name in asset.reads]
             queries = [query for query in found if query is not None]
             if not queries:
                 return []
             answers = pl.collect_all(queries, engine="streaming")
+        except DefinitionError:  # a column that is no text would never have a key
+            raise
         except _UNTOLD:
             return None
     present = sorted({value for answer in answers for value in answer.to_series() if value is not None})

@@ -47,6 +47,7 @@ class Outcome:
         notes: by asset, what a reader of the results should know.
         latest: by asset, the latest time in each time column that it reads.
         error: what ended the run early, or left it incomplete; None where each result speaks for itself.
+        faults: assets that were left out, for nothing can be told of them.
         raised: the errors behind the results that failed, with their causes; those alike only once.
     """
 
@@ -55,6 +56,7 @@ class Outcome:
     notes: dict[str, list[str]] = field(default_factory=dict)
     latest: dict[str, dict[str, str]] = field(default_factory=dict)
     error: LakeError | None = None
+    faults: list[LakeError] = field(default_factory=list)
     raised: list[LakeError] = field(default_factory=list)
 
     @property
@@ -64,7 +66,7 @@ class Outcome:
             return self.error.exit_code
         failed = [result for result in self.results if not result.is_ok]
         if not failed and self.error is None:
-            return 0
+            return self.faults[0].exit_code if self.faults else 0
         published = any(result.result in ("created", "replaced", "unchanged") for result in self.results)
         codes = {result.error["exit_code"] for result in failed if result.error}
         return SourceError.exit_code if SourceError.exit_code in codes and not published else 1

@@ -16,7 +16,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from lakehouse.assets import Asset, Source, View
-from lakehouse.errors import LakeError, RequestError
+from lakehouse.errors import DefinitionError, LakeError, RequestError
 from lakehouse.sql.sandbox import Frame, Result, Table, select
 from lakehouse.survey import Survey
 
@@ -84,7 +84,10 @@ def tables(survey: Survey, *, described: bool = False) -> list[Table | Frame]:
 
 def _asset(survey: Survey, asset: Asset) -> Table | Frame:
     """The files that the log names, in the order of their keys; with the declared columns where there are none."""
-    fold = survey.fold(asset.name)
+    try:
+        fold = survey.fold(asset.name)
+    except DefinitionError as error:  # of no matter to a query that does not read it
+        return Frame(name=asset.name, load=partial(_refuse, error))
     schema = fold.schema or _declared(asset.schema)
     if schema is None:
         return Frame(name=asset.name, load=partial(_refuse_unmade, asset))
@@ -113,6 +116,10 @@ def _refuse_outdated(asset: Asset, keys: list[str]) -> NoReturn:
     from lakehouse.audit import outdated_columns
 
     raise outdated_columns(asset.name, keys)
+
+
+def _refuse(error: LakeError) -> NoReturn:
+    raise error
 
 
 def _refuse_unmade(asset: Asset) -> NoReturn:

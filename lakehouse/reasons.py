@@ -45,6 +45,8 @@ def _say(cause: Cause, source: Callable[[str], str], keys: Callable[[Cause], str
             return source(cause.input)
         case "source_unknown":
             return f"{cause.input} changed while it was read"
+        case "source_unversioned":
+            return f"{cause.input} has no version by which it could be told unchanged"
         case "upstream_changed":
             return f"upstream {_some(cause, keys)} changed"
         case "upstream_stale":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from lakehouse.callsite import CallSite
@@ -35,10 +35,17 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The keys of each asset in scope, in declared order; of every other asset, the reason why it is not."""
+    """The keys of each asset in scope, in declared order; of every other asset, the reason why it is not.
+
+    Attributes:
+        keys_by_asset: by name, what was asked for.
+        out_of_scope: assets of which the selection names nothing.
+        faults: assets whose keys cannot be told, or are no longer those that they were made with.
+    """
 
     keys_by_asset: dict[str, list[str]]
     out_of_scope: dict[str, LakeError]
+    faults: dict[str, LakeError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ __all__ = ["Cause", "Now", "State", "Status", "decide"]
 
 Status = Literal["missing", "fresh", "stale", "unrecorded", "orphaned"]
 CauseCode = Literal[
-    "never_made", "removed_by_hand", "code_changed", "source_changed", "source_unknown", "upstream_changed",
+    "never_made", "removed_by_hand", "code_changed", "source_changed", "source_unknown", "source_unversioned",
+    "upstream_changed",
     "upstream_stale", "schema_changed", "window_open", "foreign_file",
 ]  # fmt: skip
 
@@ -139,7 +140,7 @@ def _input_causes(known: KeyState, now: Now) -> list[Cause]:
         if name in now.stale_upstream:
             causes.append(Cause("upstream_stale", name))
         elif made_of is not None and made_of.version is None:
-            causes.append(Cause("source_unknown", name))
+            causes.append(Cause("source_unknown" if present.version else "source_unversioned", name))
         elif made_of is None or present.version is None or made_of.version != present.version:
             causes.append(Cause("upstream_changed" if present.kind == "asset" else "source_changed", name))
     return causes

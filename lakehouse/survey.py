@@ -140,14 +140,19 @@ class Survey:
         self.inputs.forget(source)
         self.sources.again(source)
 
-    def source_for(self, asset: Asset, source: Source, keys: Sequence[str]) -> SourceNow:
+    def source_for(self, asset: Asset, source: Source, keys: Sequence[str] | None) -> SourceNow:
         """A source as far as some keys of an asset read it: of Hive folders, those of the upstream keys.
+
+        Args:
+            asset: the reader.
+            source: what it reads.
+            keys: of the asset; None: whichever it may have.
 
         Raises:
             SourceError: it is missing or cannot be read.
         """
         now = self.sources.now(source.name)
-        if source.partitions is None or self.inputs.is_whole(asset, source):
+        if source.partitions is None or keys is None or self.inputs.is_whole(asset, source):
             return now
         return now.only(dict.fromkeys(upper for key in keys for upper in self.inputs.reads(asset, source, key).keys))
 

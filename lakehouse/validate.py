@@ -1,4 +1,4 @@
-"""Definitions and sources looked at before anything is made: what would go wrong, found without writing a byte.
+"""Definitions and sources looked at before anything is made: what would go wrong, found without writing into the lake.
 
 Knows the questions. The answers are those of the modules that would meet the fault in a run.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from lakehouse.assets import PARTITION, Asset, Source
 from lakehouse.errors import LakeError
 from lakehouse.survey import Survey
+from lakehouse.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from lakehouse.work import Work
@@ -42,6 +43,15 @@ class Finding:
     message: str
     help: str = ""
     error: LakeError | None = None
+
+
+class _Unkept(Verdicts):
+    """Verdicts that are not kept: whoever only looks writes nothing into the lake."""
+
+    __slots__ = ()
+
+    def keep(self, subject: str, on: str, verdict: object) -> None:
+        """Nothing."""
 
 
 def validate(survey: Survey, *, deep: bool) -> list[Finding]:
@@ -128,7 +138,6 @@ def _work(
     on_facts: Callable[[Sequence[str], object], None],
 ) -> Work:
     from lakehouse.measure import frames_of
-    from lakehouse.verdicts import Verdicts
     from lakehouse.work import Work
 
     return Work(
@@ -137,7 +146,7 @@ def _work(
         frames=frames_of(survey, asset, keys, spool),
         contract=survey.fold(asset.name).schema,
         may_change=False,
-        verdicts=Verdicts(survey.disk, asset.name),
+        verdicts=_Unkept(survey.disk, asset.name),
         code=survey.code(asset).digest,
         on_facts=on_facts,
         spool=spool,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -19,14 +19,15 @@ from lakehouse.calls import ENGINE_ERRORS, call, engine_error, is_reading_error,
 from lakehouse.errors import ComputeError, LakeError
 from lakehouse.frames import Frames
 from lakehouse.inputs import RowTable
-from lakehouse.intake import Intake
+from lakehouse.intake import Intake, unread_values
 from lakehouse.measure import RowQuestion, row_question
 from lakehouse.partitions import Partitions
 from lakehouse.records import Schema
-from lakehouse.sql.asset import SqlQuery
-from lakehouse.sql.frames import Tables, laid_out
 from lakehouse.verdicts import Verdicts
 from lakehouse.versions import digest_of
+
+if TYPE_CHECKING:
+    from lakehouse.sql.frames import Tables
 
 __all__ = ["IN_MEMORY_BYTES", "Work"]
 
@@ -94,6 +95,7 @@ class Work:
         return {name: question for name, question in found.items() if question is not None}
 
     def _run(self, queries: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+        self.on_facts(unread_values(self.frames), {})
         sources, on = self.frames.sources.values(), self._judged_on()
         match self.verdicts.get("intake", on):
             case {"notes": list(notes), "latest": dict(latest)}:
@@ -119,6 +121,10 @@ class Work:
             "extent": self.frames.extent(),
             "sources": [now.version for now in self.frames.sources.values()],
             "upstream": [self.frames.upstream[name].digest for name in self.frames.below_views()],
+            "cut": [
+                [name, (fold := self.frames.upstream.get(name)) and fold.digest, list(self.frames.keys)]
+                for name in self.frames.cut_by_column()
+            ],
         }
         return digest_of({name: json.dumps(fact) for name, fact in facts.items()})
 
@@ -137,7 +143,12 @@ class Work:
         found = self.frames.arguments(keys)
         if self.asset.query is None:
             return found
-        self._laid_out = laid_out(found, spool=self.spool_if_large, run=self.run)
+        from lakehouse.sql.frames import laid_out
+
+        try:
+            self._laid_out = laid_out(found, spool=self.spool_if_large, run=self.run)
+        except ENGINE_ERRORS as error:
+            raise self.explain(error) from error
         return dict(self._laid_out.frames)
 
     def call(self, arguments: Mapping[str, Any]) -> pl.LazyFrame:
@@ -150,6 +161,8 @@ class Work:
         asset = self.asset
         try:
             if asset.query is not None:
+                from lakehouse.sql.asset import SqlQuery
+
                 query = SqlQuery(name=asset.name, sql=asset.query, reads=asset.reads)
                 return query.run(arguments, tables=self._laid_out, spool=self.spool_if_large).lazy()
             assert asset.function is not None  # noqa: S101  an asset has a function or a query

@@ -60,3 +60,8 @@ def test_the_graver_of_two_errors_decides() -> None:
     warning = Finding(subject="x", severity="warning", message="hm", help="", error=None)
     cases = [], [warning], [source], [definition, warning], [source, definition]
     assert [_exit_code(found) for found in cases] == [0, 0, 5, 2, 2]
+
+
+def test_a_deep_look_writes_nothing_into_the_lake_either(cli: Any) -> None:
+    assert cli("validate", "--deep").code == 0
+    assert not (cli.folder / "data/lake").exists()

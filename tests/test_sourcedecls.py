@@ -225,3 +225,10 @@ def test_what_is_no_function_or_is_async_is_refused() -> None:
         with pytest.raises(DefinitionError):
             declare_function(function)  # type: ignore[arg-type]
     assert refusal(lambda: declare_function(rates, version=later))[0].endswith("without arguments")
+
+
+def test_a_format_other_than_the_suffix_says_is_part_of_what_a_declaration_says() -> None:
+    """The same bytes are then other rows."""
+    usual, other = declare("a.csv", schema=SCHEMA), declare("a.csv", schema=SCHEMA, format="ndjson")
+    assert usual.declaration() == declare("a.csv", schema=SCHEMA, format="csv").declaration()
+    assert usual.declaration() != other.declaration()

@@ -8,12 +8,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 
 from lakehouse.callsite import CallSite
 from lakehouse.disk import digest_file
 from lakehouse.errors import SourceError
+from lakehouse.layout import escape
 from lakehouse.partitions import Categories, Daily, Dynamic, Monthly, Partitions
 from lakehouse.sources import digestcache
 from lakehouse.sources.declared import Source
@@ -123,6 +125,89 @@ def test_values_are_unescaped_as_hive_escapes_them(tmp_path: Path) -> None:
     now = look(tmp_path, Dynamic("name", discover=True))
     assert now.keys == ("a:b é", "x")
     assert sorted(scan(now).collect().rows()) == [(1, "a:b é"), (2, "x"), (3, "x")]
+
+
+@pytest.mark.parametrize("value", ["é", "日本", "a b", "100%"])
+def test_values_are_unescaped_as_polars_and_duckdb_escape_them(tmp_path: Path, value: str) -> None:
+    frame = pl.LazyFrame({"id": [1], "name": [value]})
+    frame.sink_parquet(pl.PartitionBy(tmp_path / "data/events", key="name", include_key=False), mkdir=True)
+    duckdb.sql(f"COPY (SELECT 2 AS id, '{value}' AS name) TO '{tmp_path}/data/two' (FORMAT parquet, PARTITION_BY name)")
+    (made,) = (tmp_path / "data/two").iterdir()
+    folder = tmp_path / "data/events" / made.name
+    folder.mkdir(exist_ok=True)
+    made.rename(folder / "two")
+    now = look(tmp_path, Categories("name", [value]))
+    assert (now.keys, now.strangers) == ((value,), ())
+    assert sorted(scan(now).collect().rows()) == [(1, value), (2, value)]
+
+
+def test_what_is_escaped_and_no_utf_8_is_taken_byte_by_byte(tmp_path: Path) -> None:
+    store(tmp_path, "name=%E9/part.parquet", 1)
+    now = look(tmp_path, Dynamic("name", discover=True))
+    assert scan(now).collect().rows() == [(1, "é")]
+
+
+NAMED = Dynamic("name", discover=True)
+VALUES = ["é", "a b", "a/b", "x%y", "e=f", "q?*[1]", "%zz", "+", "#"]
+
+
+@pytest.mark.parametrize("above", ["plain", "[x]{a,b} *?", "k=v", "name=v"])
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "ndjson"])
+def test_each_row_has_the_key_of_its_folder_whatever_that_and_those_above_are_called(
+    above: str, suffix: str, tmp_path: Path
+) -> None:
+    """Of NDJSON and of schemas, Polars takes every path for a pattern."""
+    base = tmp_path / above
+    for number, value in enumerate(VALUES):
+        folder = base / "data/events" / f"name={escape(value)}"
+        folder.mkdir(parents=True)
+        for name in (f"x1.{suffix}", f"x[1].{suffix}", f"*.{suffix}"):
+            frame = pl.DataFrame({"id": [number], "of": [name]})
+            write = {"csv": frame.write_csv, "arrow": frame.write_ipc, "ndjson": frame.write_ndjson}
+            write.get(suffix, frame.write_parquet)(folder / name)  # type: ignore[operator]
+    schema = {"id": pl.Int64, "of": pl.String}
+    now = look(base, NAMED, format={"arrow": "ipc"}.get(suffix, suffix), schema=schema)
+    names = (f"x1.{suffix}", f"x[1].{suffix}", f"*.{suffix}")
+    expected = sorted((number, name, value) for number, value in enumerate(VALUES) for name in names)
+    found = scan(now).collect()
+    assert found.columns == ["id", "of", "name"]
+    assert sorted(found.rows()) == expected
+    assert sorted(scan(now, ["é"]).collect().rows()) == [row for row in expected if row[2] == "é"]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "ndjson"])
+def test_the_keys_of_many_folders_are_no_frame_a_key(tmp_path: Path, suffix: str) -> None:
+    """Of frames that differ in a literal, Polars takes a time that grows with the square of their number."""
+    for day in range(1, 4):
+        folder = tmp_path / f"data/events/day=2018-01-0{day}"
+        folder.mkdir(parents=True)
+        frame = pl.DataFrame({"id": [day]})
+        write = {"csv": frame.write_csv, "arrow": frame.write_ipc, "ndjson": frame.write_ndjson}
+        write.get(suffix, frame.write_parquet)(folder / f"x.{suffix}")  # type: ignore[operator]
+    now = look(tmp_path, format={"arrow": "ipc"}.get(suffix, suffix), schema={"id": pl.Int64})
+    plan = scan(now).explain()
+    assert plan.count("2018-01-02") == plan.count("2018-01-03") <= 1  # in a list, or in none but the path's
+    assert scan(now).collect().rows() == [(day, f"2018-01-0{day}") for day in (1, 2, 3)]
+
+
+def test_a_filter_by_key_opens_only_the_files_of_that_key(tmp_path: Path) -> None:
+    store(tmp_path, "day=2018-01-01/part.parquet", 1)
+    store(tmp_path, "day=2018-01-02/part.parquet", 2)
+    frame = scan(look(tmp_path)).filter(pl.col("day") == "2018-01-02")
+    assert "day=2018-01-01" not in frame.explain()
+    assert frame.collect().rows() == [(2, "2018-01-02")]
+
+
+def test_a_link_that_leads_back_is_not_followed_and_others_are(tmp_path: Path) -> None:
+    path = store(tmp_path, "day=2018-01-01/part.parquet", 1)
+    other = tmp_path / "other"
+    other.mkdir()
+    path.rename(other / "moved.parquet")
+    store(tmp_path, "day=2018-01-01/part.parquet", 2)
+    for link, target in {"self": ".", "up": "..", "other": "../../../other"}.items():
+        (path.parent / link).symlink_to(target)
+    (other / "back").symlink_to(path.parent)
+    assert sorted(scan(look(tmp_path)).collect().rows()) == [(1, "2018-01-01"), (2, "2018-01-01")]
 
 
 def test_a_level_of_another_column_is_refused_with_both_names(tmp_path: Path) -> None:

@@ -287,3 +287,9 @@ def look_gone(now: FilesNow) -> FilesNow:
     return FilesNow(
         source=now.source, base=now.base, files=now.files, stamps=now.stamps, facts=now.facts, cache=DigestCache()
     )
+
+
+def test_a_range_is_that_of_the_file_itself_where_its_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    store(tmp_path / "x1.parquet", [datetime(2018, 1, 2)])  # noqa: DTZ001  a wall clock
+    path = store(tmp_path / "x[1].parquet", [date(1970, 1, 3)])
+    assert time_range(path, "t") == ["date", 2, 2]

@@ -172,3 +172,18 @@ def test_it_has_no_files_keys_or_faults() -> None:
     now = look(declare(rates))
     assert (now.files, now.keys, now.strangers, now.size_bytes, now.changed) == ((), (), (), 0, None)
     assert (source_fault(now), now.only(["x"]), now.shown(Path("x"))) == (None, now, "rates()")
+
+
+def test_rows_are_as_large_as_what_holds_them_and_of_a_lazy_frame_nobody_knows(tmp_path: Path) -> None:
+    """What may not fit in memory is not to be held there."""
+    frame = pl.DataFrame({"x": range(1000)})
+    path = tmp_path / "spool"
+    for function, low, high in (
+        (lambda: frame, 8_000, 9_000),
+        (lambda: duckdb.sql("SELECT unnest(range(1000)) AS x"), 1_000, 100_000),
+        (lambda: frame.lazy(), 10**15, 2**64),
+    ):
+        now = look(declare(function))
+        assert now.size_bytes == 0
+        scan(now, spool=lambda: path)
+        assert low <= now.size_bytes <= high

@@ -21,6 +21,7 @@ from lakehouse.disk import digest_file
 from lakehouse.errors import SourceError
 from lakehouse.sources import digestcache
 from lakehouse.sources.declared import Source
+from lakehouse.sources.json_faults import find_error
 from lakehouse.sources.look import DigestCache, SourceNow, look_at, scan, source_fault
 
 SCHEMA = {"id": pl.Int64, "t": pl.Date}
@@ -643,3 +644,32 @@ def test_malformed_ndjson_is_told_by_line(tmp_path: Path) -> None:
         'line 4   id  "x"  expected Int64',
         "line 5   id  is there 2 times",
     ]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "ndjson"])
+def test_a_file_whose_name_looks_like_a_pattern_is_read_itself(suffix: str, tmp_path: Path) -> None:
+    """And not what the pattern would find: its own columns, and its own rows."""
+    base = tmp_path / "[a]{b,c} *"
+    (base / "data").mkdir(parents=True)
+    for name, column in {"x1": "other", "x[1]": "id"}.items():
+        frame = pl.DataFrame({column: [len(name)]})
+        write = {"csv": frame.write_csv, "arrow": frame.write_ipc, "ndjson": frame.write_ndjson}
+        write.get(suffix, frame.write_parquet)(base / f"data/{name}.{suffix}")  # type: ignore[operator]
+    schema = {"id": pl.Int64} if suffix in ("csv", "ndjson") else None
+    now = look(source(f"data/x[[]1].{suffix}", schema=schema, format={"arrow": "ipc"}.get(suffix, suffix)), base)
+    assert scan(now).collect().to_dicts() == [{"id": 4}]
+
+
+def test_ndjson_that_nests_too_deeply_is_told_by_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "raw.ndjson", '{"id": 1}\n' + "[" * 100_000 + "\n")
+    error = find_error(path, {"id": pl.Int64()}, "raw.ndjson")
+    assert error is not None
+    assert error.details == [f"line 2   {'[' * 39}…  is nested too deeply"]
+
+
+def test_of_many_faults_of_an_ndjson_the_first_are_kept_and_all_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "raw.ndjson", "x\n" * 1000)
+    error = find_error(path, {"id": pl.Int64()}, "raw.ndjson")
+    assert error is not None
+    assert (error.message, len(error.details)) == ("raw.ndjson: 1000 bad values, nothing written", 5)
+    assert error.help == "fix the lines (5 of 1000 shown); each is one JSON object"

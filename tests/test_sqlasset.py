@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import _thread
 import json
 import os
 import secrets
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -25,6 +23,7 @@ from lakehouse.dtypes import schema_of
 from lakehouse.errors import AuditError, ComputeError, LakeError, StorageError
 from lakehouse.sql.asset import SqlQuery
 from lakehouse.sql.frames import laid_out
+from lakehouse.sql.lasting import CHANGING
 
 Spool = Callable[[], Path] | None
 
@@ -499,12 +498,52 @@ def test_a_file_that_is_gone_is_the_storages_fault(tmp_path: Path) -> None:
     assert "again" in str(caught.value.help)
 
 
-@pytest.mark.parametrize("delay_seconds", [0.0, 0.02, 0.4])
-def test_a_query_can_be_interrupted(spool: Spool, delay_seconds: float) -> None:
-    """Once it runs and while it is prepared; a signal that is lost would be missed for hours."""
-    endless = "select count(*) as n from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3"
-    timer = threading.Timer(delay_seconds, _thread.interrupt_main)
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012  it may come before the query starts
-        timer.start()
-        rows(endless, spool)
-    timer.join()
+def test_an_interrupt_is_no_failure_of_the_query() -> None:
+    """DuckDB tells one as an error of its own, which would be recorded as the partition's."""
+    told = query("from t", "t")._told
+    with pytest.raises(KeyboardInterrupt), told(above=0):
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="another"), told(above=0):
+        raise RuntimeError("another")
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("select now() as t", "now()"),
+        ("select o.*, ToDay() as t from orders o", "today()"),
+        ("select current_timestamp::varchar as t", "current_timestamp"),
+        ("with w as (select LOCALTIME::varchar as t) from w", "localtime"),
+        ("from orders where exists (select 1 where random() < 0.5)", "random()"),
+        ("select list_transform([1], x -> x + random()) as t", "random()"),
+        ("select epoch(age(timestamp '2018-01-01')) as t", "age()"),
+        ("from orders using sample 1", "a sample"),
+        ("from orders tablesample 10%", "a sample"),
+    ],
+)
+def test_what_changes_by_itself_is_refused(spool: Spool, sql: str, what: str) -> None:
+    error = refusal(sql, spool, orders=ORDERS)
+    assert error.message == f"totals: {what} gives something else each time that it is run"
+    assert error.code == "query-refused"
+    assert str(error.help).startswith("the same inputs have to give the same rows: read it from a table")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select t.current_date from t",
+        "select x as now, 'random()' as random from (select 1 as x) -- now()",
+        "select epoch(age(timestamp '2018-01-02', timestamp '2018-01-01')) as x from t",
+        "from t tablesample reservoir(1) repeatable (7)",
+    ],
+)
+def test_what_only_looks_like_it_is_not(sql: str) -> None:
+    assert rows(sql, t=pl.LazyFrame({"current_date": [1]})).height == 1
+
+
+def test_every_function_that_duckdb_says_may_change_is_refused_or_known_to_hold_still_here() -> None:
+    held = {"current_database", "current_schema", "current_schemas", "in_search_path", "current_setting"}
+    held |= {"current_query", "getvariable", "error", "setseed", "sleep_ms", "stats", "vector_type", "write_log"}
+    held |= {"currval", "nextval", "setval"}  # there are no sequences
+    told = duckdb.sql("SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'")
+    assert {name for (name,) in told.fetchall()} - held <= CHANGING

@@ -121,7 +121,7 @@ def test_the_file_is_held_against_the_log_before_all_else(
         (
             recorded(inputs={**RECORD.inputs, "raw_orders": source(None)}),
             reading(raw_orders=source(None)),
-            [("source_unknown", "raw_orders")],
+            [("source_unversioned", "raw_orders")],
         ),
         (
             MADE_ONCE,

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from lakehouse import Lake, survey
+from lakehouse import Lake
 from lakehouse.errors import DefinitionError, SourceError
 from lakehouse.records import Commit, Materialization, Provenance, Version
+from lakehouse.sources import seen
 from lakehouse.sources.look import look_at
 
 ORDERS = "id,order_date,status\n1,2018-01-05,completed\n2,2018-01-20,placed\n3,2018-03-03,placed\n"
@@ -674,7 +675,7 @@ def test_a_missing_source_is_looked_for_once(project: Any, monkeypatch: pytest.M
     lake = synthetic(project, 120)
     (project.folder / "data/raw_orders.csv").unlink()
     looked = []
-    monkeypatch.setattr(survey, "look_at", lambda *args, **more: looked.append(args) or look_at(*args, **more))
+    monkeypatch.setattr(seen, "look_at", lambda *args, **more: looked.append(args) or look_at(*args, **more))
     found = lake.status()
     assert len(looked) == 1
     assert [status.counts for status in found] == [{"stale": 120}] * 3

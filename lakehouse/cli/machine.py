@@ -66,6 +66,7 @@ class Stream:
             "results": [_result_json(self._lake, result, rows) for result in outcome.results],
             "notes": outcome.notes,
             "error": outcome.error and outcome.error.to_json(),
+            "faults": [fault.to_json() for fault in outcome.faults],
         }
 
 

@@ -134,16 +134,20 @@ def command(
     stream.started(plan)
     how = {"force": force, "fail_fast": fail_fast, "allow_schema_change": allow_schema_change}
     outcome = _run(screen, lake, survey, plan, stream, **how)
+    outcome.faults = list(dict.fromkeys(resolution.faults.values()))
     seconds = time.monotonic() - began
     tell_shells(folder_of(ctx, folder), lake, survey)
     if form == "table":
         from lakehouse.cli.blame import print_failures
+        from lakehouse.cli.failures import print_error
 
         with reading_on():
             if not plan.steps:
                 screen.say(f"nothing to do: no partition is {' or '.join(only) or 'left'}")
             reports.print_outcome(screen, lake, outcome, now=survey.time, seconds=seconds, preview=preview)
         print_failures(screen, lake, outcome, planned=len(plan.steps), verbose=verbose)
+        for fault in outcome.faults:
+            print_error(screen, fault)
     else:
         stream.finished(outcome, seconds, preview)
     return outcome.exit_code
@@ -197,7 +201,7 @@ def _narrowed(
         kept = {name: [key for key in keys if key not in {*without.get(name, ())}] for name, keys in kept.items()}
     # An asset without keys as yet may find some once its upstreams are made.
     named = {name: keys for name, keys in kept.items() if keys or not resolution.keys_by_asset[name]}
-    return Resolution(named, resolution.out_of_scope)
+    return Resolution(named, resolution.out_of_scope, resolution.faults)
 
 
 def _run(screen: Screen, lake: Lake, survey: Survey, plan: Plan, stream: Stream, **how: bool) -> Outcome:

@@ -157,8 +157,7 @@ def _change(
     if action == "add":
         return lake.add_partitions(asset.name, list(dict.fromkeys(keys)), **column)
     for key in keys:
-        if key not in dimension.keys(survey.time):
-            dimension.check(key, survey.time, asset.name, asset.where)  # raises, with the nearest
+        dimension.check(key, survey.time, asset.name, asset.where)
     return lake.remove_partitions(asset.name, list(dict.fromkeys(keys)), **column)
 
 
@@ -179,7 +178,8 @@ def _print_removed(
     place = asset.partitions.columns.index(dimension.column)
     fold = survey.fold(asset.name)
     made = [key for key, known in fold.keys.items() if known.version is not None]
-    left = [key for key in made if asset.partitions.values(key)[place] in removed]
+    gone = frozenset(removed)
+    left = [key for key in made if asset.partitions.values(key)[place] in gone]
     if left:
         what = f"{plural(len(left), 'partition')} that {'was' if len(left) == 1 else 'were'} made"
         screen.say(f"note: {what} stay{'s' if len(left) == 1 else ''}, orphaned, below {lake.root / asset.name}")

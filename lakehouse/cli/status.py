@@ -14,7 +14,7 @@ from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.cli.output import Screen, emit, joined, plural
 from lakehouse.cli.quoting import quoted
 from lakehouse.cli.states import STATES, legend, line, reasons, sign
-from lakehouse.errors import DefinitionError
+from lakehouse.errors import DefinitionError, LakeError, SourceError
 from lakehouse.graph import nearest
 from lakehouse.partitions.categories import Dynamic
 from lakehouse.selection import Resolution
@@ -88,14 +88,14 @@ def command(
 
 def _looked_at(
     lake: Lake, survey: Survey, resolution: Resolution, *, with_orphans: bool
-) -> tuple[list[AssetStatus], list[DefinitionError]]:
+) -> tuple[list[AssetStatus], list[LakeError]]:
     """The status of each asset, and what is wrong with those whose definition is no longer that of their data."""
     found: list[AssetStatus] = []
-    problems: dict[str, DefinitionError] = {}
+    problems: dict[str, LakeError] = {error.message: error for error in resolution.faults.values()}
     for name, keys in resolution.keys_by_asset.items():
         try:
             found += lake.status_of(survey, Resolution({name: keys}, {}), with_orphans=with_orphans)
-        except DefinitionError as error:  # what reads it fails by the same error
+        except (DefinitionError, SourceError) as error:  # what reads it fails by the same error
             problems.setdefault(error.message, error)
     return found, [*problems.values()]
 
@@ -179,7 +179,7 @@ def _print_next(screen: Screen, found: Sequence[AssetStatus], asked: Sequence[st
         )
 
 
-def _to_json(found: Sequence[AssetStatus], problems: Sequence[DefinitionError]) -> dict[str, Any]:
+def _to_json(found: Sequence[AssetStatus], problems: Sequence[LakeError]) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "errors": [problem.to_json() for problem in problems],

@@ -48,15 +48,24 @@ class Header:
     names: tuple[str, ...]
 
 
-def scan(paths: Sequence[Path], schema: Mapping[str, PolarsDataType]) -> pl.LazyFrame:
+def scan(paths: Sequence[Path], schema: Mapping[str, PolarsDataType], *, path: str | None = None) -> pl.LazyFrame:
     """The declared columns, in declared order, of one file or of several under each other; nothing is inferred.
 
     A file's columns may stand in any order and have others between them, but all declared ones must be there.
+
+    Args:
+        paths: of the files.
+        schema: the declared columns.
+        path: under which name each row tells the path of its file, in a column after the others; None: it does not.
     """
     import polars as pl
 
     read, made = as_read(schema), [value(name, kind, strict=True) for name, kind in schema.items()]
-    frames = [pl.scan_csv(path, schema_overrides=read, infer_schema=False, glob=False).select(made) for path in paths]
+    made += [] if path is None else [pl.col(path)]
+    frames = [
+        pl.scan_csv(file, schema_overrides=read, infer_schema=False, glob=False, include_file_paths=path).select(made)
+        for file in paths
+    ]
     return pl.concat(frames, how="vertical") if len(frames) > 1 else frames[0]
 
 

@@ -99,7 +99,9 @@ class Source:
             "nullable": repr(sorted(self.nullable)),
         }
         if self.partitions is not None:
-            said |= {"format": self.format, "partitions": repr(sorted(self.partitions.describe().items()))}
+            said["partitions"] = repr(sorted(self.partitions.describe().items()))
+        if self.partitions is not None or self.format not in ("function", _format_of(self.path)):
+            said["format"] = self.format
         return said
 
 
@@ -235,10 +237,15 @@ def _format(text: str, partitions: Partitions | None, given: Format | None, refu
         return given
     if partitions is not None:
         return "parquet"
-    kind = _FORMATS.get(PurePath(text).suffix.lower())
+    kind = _format_of(text)
     if kind is None:
         raise refuse(f"has no known suffix: {text}", f"the formats go by suffix: {', '.join(_FORMATS)}")
     return kind
+
+
+def _format_of(path: str) -> Format | None:
+    """What files hold by the suffix of a path; None where it says nothing."""
+    return _FORMATS.get(PurePath(path).suffix.lower())
 
 
 def _check_columns(

@@ -18,10 +18,11 @@ from lakehouse.partitions.dimension import Partitions
 from lakehouse.reasons import ago
 from lakehouse.sources.declared import Source
 from lakehouse.sources.digestcache import DigestCache, newest
+from lakehouse.sources.keyed import open_keyed
 from lakehouse.sources.keys import KeyFiles
 from lakehouse.sources.listing import Listing, suffixes
 from lakehouse.sources.now import Spool, combined
-from lakehouse.sources.scans import check_files, fault_in, open_files, own_schema
+from lakehouse.sources.scans import check_files, fault_in, own_schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -172,19 +173,11 @@ class FolderNow:
         import polars as pl
 
         self._require_known_files()
-        made = {key: [Path(path) for path in self.found.of(key).paths] for key in self.keys}
-        if not (files := [path for paths in made.values() for path in paths]):
-            return pl.LazyFrame(schema={**self._columns(), **dict.fromkeys(self._partitions.columns, pl.String)})
-        columns = check_files(self.source, files, self.shown)
-        frames = [
-            open_files(self.source, paths, columns).with_columns(
-                pl.lit(value, dtype=pl.String).alias(column)
-                for column, value in zip(self._partitions.columns, self._partitions.values(key), strict=True)
-            )
-            for key, paths in made.items()
-            if paths
-        ]
-        return pl.concat(frames, how="vertical") if len(frames) > 1 else frames[0]
+        keys = self._partitions.columns
+        files = {path: self._partitions.values(key) for key in self.keys for path in self.found.of(key).paths}
+        if not files:
+            return pl.LazyFrame(schema={**self._columns(), **dict.fromkeys(keys, pl.String)})
+        return open_keyed(self.source, files, check_files(self.source, [*map(Path, files)], self.shown), keys)
 
     def _columns(self) -> Mapping[str, Any]:
         """The columns of its rows where there are none: as declared, or as in the last file that there is."""

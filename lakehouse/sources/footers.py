@@ -38,7 +38,9 @@ def time_range(path: Path, column: str) -> FileRange:
     import pyarrow.parquet as pq
 
     try:
-        dtype, footer = pl.read_parquet_schema(path).get(column), pq.read_metadata(path)
+        # Not read_parquet_schema, which takes a path for a pattern, and answers for another file.
+        columns = pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema()
+        dtype, footer = columns.get(column), pq.read_metadata(path)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return _UNTOLD  # whoever reads the file says what is wrong with it
     places = [place for place in range(footer.num_columns) if footer.schema.column(place).path == column]

@@ -6,6 +6,7 @@ Knows how its version is asked for and its rows are checked. Refuses to know whe
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["FunctionNow"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a function gave, with the files that it is read from, and how much memory it may take."""
+
+    frame: pl.LazyFrame
+    files: tuple[Path, ...]
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FunctionNow:
     """A function's rows as they are at one moment; two looks are compared by their `fingerprint`.
@@ -33,7 +43,7 @@ class FunctionNow:
 
     source: Source
     version: str | None
-    _called: list[tuple[pl.LazyFrame, list[Path]]] = field(default_factory=list, repr=False)
+    _called: list[_Given] = field(default_factory=list, repr=False)
 
     @classmethod
     def look(cls, source: Source) -> FunctionNow:
@@ -66,8 +76,8 @@ class FunctionNow:
 
     @property
     def size_bytes(self) -> int:
-        """Nothing that anybody could tell."""
-        return 0
+        """What its rows take, once it was called; of a LazyFrame nobody can tell, and they may not fit in memory."""
+        return sum(given.size_bytes for given in self._called)
 
     @property
     def is_as_it_was(self) -> bool:
@@ -113,16 +123,19 @@ class FunctionNow:
             SourceError: it raised, or it has other columns or types than were declared.
             ComputeError: it returned no frame.
         """
-        for given, needed in self._called:
-            if all(path.exists() for path in needed):  # a file of a run that is over is gone
-                return given
-        files: list[Path] = []
-        frame = self._checked(self._call(spool, files))
-        self._called[:] = [(frame, files)]
-        return frame
+        for given in self._called:
+            if all(path.exists() for path in given.files):  # a file of a run that is over is gone
+                return given.frame
+        given = self._call(spool)
+        self._called[:] = [_Given(self._checked(given.frame), given.files, given.size_bytes)]
+        return self._called[0].frame
 
-    def _call(self, spool: Spool | None, files: list[Path]) -> pl.LazyFrame:
+    def _call(self, spool: Spool | None) -> _Given:
+        import polars as pl
+
         from lakehouse.calls import call, to_frame
+
+        files: list[Path] = []
 
         def spare() -> Path:
             assert spool is not None  # noqa: S101  whoever reads rows gives one
@@ -134,7 +147,11 @@ class FunctionNow:
             result = call(self.source.function, {}, name=self.source.name)
         except ComputeError as error:
             raise _unreadable(self.source, error.message, error.details) from error.__cause__
-        return to_frame(result, name=self.source.name, spool=spare)
+        frame = to_frame(result, name=self.source.name, spool=spare)
+        if isinstance(result, pl.LazyFrame):
+            return _Given(frame, (), sys.maxsize)
+        in_memory = int(result.estimated_size()) if isinstance(result, pl.DataFrame) else 0
+        return _Given(frame, tuple(files), in_memory + sum(path.stat().st_size for path in files))
 
     def _checked(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The declared columns, if they are there and of their types."""

@@ -21,6 +21,7 @@ __all__ = ["find_error"]
 
 _SHOWN = 5
 _LONGEST = 40
+_READ = 4 * _LONGEST  # bytes that are enough for what is shown
 
 
 def find_error(path: Path, schema: Mapping[str, PolarsDataType], path_as_declared: str) -> SourceError | None:
@@ -29,18 +30,20 @@ def find_error(path: Path, schema: Mapping[str, PolarsDataType], path_as_declare
     Seen are lines that are no JSON object, names that a line has twice, and values of another kind than declared;
     a text that is no date, say, is not.
     """
-    faults = []
+    count, first = 0, list[str]()
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            faults += [f"line {number}   {fault}" for fault in _faults(line, schema)]
-    if not faults:
+            for fault in _faults(line, schema):
+                count += 1
+                if count <= _SHOWN:
+                    first.append(f"line {number}   {fault}")
+    if not count:
         return None
-    count = f"{len(faults)} bad value{'' if len(faults) == 1 else 's'}"
     return SourceError(
-        f"{path_as_declared}: {count}, nothing written",
-        details=faults[:_SHOWN],
-        help=f"fix the lines ({min(len(faults), _SHOWN)} of {len(faults)} shown); each is one JSON object",
-        context={"path": path_as_declared, "count": len(faults)},
+        f"{path_as_declared}: {count} bad value{'' if count == 1 else 's'}, nothing written",
+        details=first,
+        help=f"fix the lines ({len(first)} of {count} shown); each is one JSON object",
+        context={"path": path_as_declared, "count": count},
     )
 
 
@@ -49,6 +52,9 @@ def _faults(line: bytes, schema: Mapping[str, PolarsDataType]) -> Iterator[str]:
         return
     try:
         pairs = json.loads(line, object_pairs_hook=list)
+    except RecursionError:
+        yield f"{_shown(line[:_READ].strip().decode(errors='replace'))}  is nested too deeply"
+        return
     except ValueError as error:
         yield f"{_shown(line.strip().decode(errors='replace'))}  is no JSON: {str(error).split(':')[0].lower()}"
         return

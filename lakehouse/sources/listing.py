@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import unquote
 
 from lakehouse.errors import PartitionKeyError, SourceError
 from lakehouse.layout import require_key_value, unescape
@@ -36,21 +37,43 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
+def _value(text: str) -> str:
+    """The value that a folder's name holds, whoever wrote it.
+
+    Polars, DuckDB and Arrow escape each byte of an ``é``; Hive and Spark leave it as it is, and escape ASCII alone.
+    """
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return unescape(text)
+
+
 def files_below(folder: str) -> Iterator[tuple[str, str]]:
     """The files below a folder, at any depth, each with its name relative to the folder.
+
+    A link to a folder is followed, unless it leads back to one that it lies in.
 
     Raises:
         OSError: a folder cannot be listed, or went away meanwhile.
     """
-    pending = [folder]
+    pending: list[tuple[str, frozenset[str]]] = [(folder, frozenset())]
     while pending:
-        with os.scandir(pending.pop()) as entries:
+        path, above = pending.pop()
+        with os.scandir(path) as entries:
             for entry in entries:
-                if entry.is_dir():
+                if entry.is_symlink() and entry.is_dir():
+                    target, way = os.path.realpath(entry.path), above | {os.path.realpath(path)}
+                    if not _is_hidden(entry.name) and not any(_lies_in(one, target) for one in way):
+                        pending.append((entry.path, way))
+                elif entry.is_dir():
                     if not _is_hidden(entry.name):
-                        pending.append(entry.path)
+                        pending.append((entry.path, above))
                 elif entry.name[0] not in "._" and (entry.is_file() or entry.is_symlink()):
                     yield entry.path[len(folder) + 1 :], entry.path
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 @dataclass(slots=True)
@@ -93,7 +116,7 @@ class Listing:
         for name, is_folder in self._entries(folder):
             path = f"{folder}/{name}"
             column, sign, text = name.partition("=")
-            value = unescape(text)
+            value = _value(text)
             if is_folder and sign and column != dimension.column:
                 raise self._other_column(path, column, dimension.column)
             if not (is_folder and sign and self._is_key(dimension, value)):

@@ -56,7 +56,7 @@ class SourceNow(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """The sum of the files' sizes."""
+        """The sum of the files' sizes; of a function's rows, once they were scanned, what they may take."""
 
     @property
     def is_as_it_was(self) -> bool:

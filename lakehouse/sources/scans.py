@@ -6,9 +6,10 @@ source has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lakehouse.errors import SourceError
 from lakehouse.sources.declared import Source
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["cannot", "check_files", "fault_in", "open_files", "own_schema", "scan_files", "unreadable"]
 
 Shown = Callable[[Path], str]
+
+_PATTERN: Final = re.compile(r"[*?\[]")
 
 
 def scan_files(source: Source, files: Sequence[Path], shown: Shown) -> pl.LazyFrame:
@@ -59,22 +62,42 @@ def check_files(source: Source, files: Sequence[Path], shown: Shown) -> Mapping[
     return source.schema or found[first]
 
 
-def open_files(source: Source, files: Sequence[Path], columns: Mapping[str, PolarsDataType]) -> pl.LazyFrame:
-    """The scan over files that `check_files` has looked at, for the columns that it gave."""
+def open_files(
+    source: Source, files: Sequence[Path], columns: Mapping[str, PolarsDataType], *, path: str | None = None
+) -> pl.LazyFrame:
+    """The scan over files that `check_files` has looked at, for the columns that it gave.
+
+    Args:
+        source: what declares them.
+        files: one or more.
+        columns: with their types.
+        path: under which name each row tells the path of its file, in a column after the others; None: it does not.
+    """
     import polars as pl
 
+    wanted = [*columns, *([] if path is None else [path])]
     if source.format == "csv":
         from lakehouse.sources import csv_files
 
-        return csv_files.scan(files, columns)
+        return csv_files.scan(files, columns, path=path)
     if source.format == "ndjson":
-        return pl.scan_ndjson([*files], schema=dict(columns)).select(list(columns))
+        # Polars takes every path for a pattern here: without a file that matches, it would find no rows.
+        literally = [_PATTERN.sub(r"[\g<0>]", str(file)) for file in files]
+        return pl.scan_ndjson(literally, schema=dict(columns), include_file_paths=path).select(wanted)
     if source.format == "parquet":
         # Each file may have further columns, and its columns in an order of its own.
         return pl.scan_parquet(
-            [*files], schema=dict(columns), extra_columns="ignore", hive_partitioning=False, glob=False
-        )
-    frames = [pl.scan_ipc(path, hive_partitioning=False, glob=False).select(list(columns)) for path in files]
+            [*files],
+            schema=dict(columns),
+            extra_columns="ignore",
+            hive_partitioning=False,
+            glob=False,
+            include_file_paths=path,
+        ).select(wanted)
+    frames = [
+        pl.scan_ipc(file, hive_partitioning=False, glob=False, include_file_paths=path).select(wanted)
+        for file in files
+    ]
     return pl.concat(frames, how="vertical") if len(frames) > 1 else frames[0]
 
 
@@ -100,8 +123,10 @@ def own_schema(source: Source, path: Path, shown: Shown) -> dict[str, pl.DataTyp
     """
     import polars as pl
 
+    # The functions that read a schema alone take a path for a pattern, and answer for another file.
+    scan = pl.scan_parquet if source.format == "parquet" else pl.scan_ipc
     try:
-        found = pl.read_parquet_schema(path) if source.format == "parquet" else pl.read_ipc_schema(path)
+        found = scan(path, hive_partitioning=False, glob=False).collect_schema()
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise unreadable(source, path, shown, f"cannot be read: {str(error).splitlines()[0]}") from None
     # The folder of a key says more than a column of its name in the file, which need not be in every file.

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.errors import AuditError, ComputeError, LakeError, RequestError, StorageError
+from lakehouse.sql.lasting import require_lasting
 from lakehouse.sql.readonly import only_select
-from lakehouse.sql.running import interruptibly
 from lakehouse.sql.tables import listed, literally, quoted, text
 from lakehouse.sql.text import bare
 from lakehouse.sql.types import TOO_LARGE, shown
@@ -102,13 +102,10 @@ class SqlQuery:
         kept = dict(laid_out(fresh, spool=spool).kept) if fresh else {}
         if tables is not None:
             kept |= {name: tables.kept[name] for name in known}
-        return interruptibly(lambda opened: self._answer(kept, spool, opened))
+        return self._answer(kept, spool)
 
     def _answer(
-        self,
-        kept: Mapping[str, pl.DataFrame | Path],
-        spool: Callable[[], Path] | None,
-        opened: list[duckdb.DuckDBPyConnection],
+        self, kept: Mapping[str, pl.DataFrame | Path], spool: Callable[[], Path] | None
     ) -> pl.DataFrame | pl.LazyFrame:
         import duckdb
         import polars as pl
@@ -119,17 +116,18 @@ class SqlQuery:
         # On one thread, what fits into memory comes out the same to the last bit of a sum.
         own: dict[str, Any] = {"temp_directory": str(spool())} if spool else {"temp_directory": "", "threads": 1}
         with closing(duckdb.connect(":memory:", config={**_CONFIG, **own})) as connection:
-            opened.append(connection)
-            connection.execute("SET enable_progress_bar_print = false")  # it goes to stdout
-            connection.execute("SET TimeZone = 'UTC'")  # else the machine's, and times would come out in that
             with self._told(above=0):
+                connection.execute("SET enable_progress_bar_print = false")  # it goes to stdout
+                connection.execute("SET TimeZone = 'UTC'")  # else the machine's, and times would come out in that
                 statement = only_select(connection, sql)
+                require_lasting(connection, sql)
                 _lay(connection, kept, target)
             with self._told(above=1):
                 columns = _bound(connection, statement, sql)
             head = f"SELECT {self._items(columns)} FROM (\n"  # noqa: S608  quoted
             with self._told(above=head.count("\n")):
                 if target is None:
+                    # A frame straight from the relation would take no interrupt before the query's end.
                     return pl.DataFrame(Stream(connection.sql(f"{head}{sql})").materialize()))
                 options = "FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false"
                 connection.execute(f"COPY ({head}{sql})) TO {text(str(target))} ({options})")
@@ -172,6 +170,10 @@ class SqlQuery:
         except duckdb.Error as error:
             # Not as its cause: whoever looks for the cause of a failure would look for it in the sources.
             raise self._explained(str(error), above) from None
+        except RuntimeError as error:
+            if "interrupted" in str(error):
+                raise KeyboardInterrupt from error
+            raise
 
     def _explained(self, said: str, above: int) -> LakeError:
         first, *rest = [line.rstrip() for line in said.splitlines() if line.strip()] or [
