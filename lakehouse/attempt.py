@@ -120,7 +120,8 @@ class Attempt:
             together = None if self._is_taken_apart(keys) else self._together(keys)
         except _FAILURES as error:
             # Sources and definitions are at fault for every key; a batch of one has nothing to be taken apart.
-            if isinstance(error, ComputeError | AuditError) and len(keys) > 1:
+            is_of_one = isinstance(error, ComputeError | AuditError) or self._reads_folders()
+            if is_of_one and not isinstance(error, DefinitionError) and len(keys) > 1:
                 together, apart = None, error.message
             else:
                 yield from (self.reporter.failed(self.steps[key], error, started=began) for key in keys)
@@ -205,6 +206,12 @@ class Attempt:
             if any(node.name in changed for node in inputs.sources_of(name)):
                 unknown[name] = Input(kind="rows", version=None)
         return batch, {key: {**inputs.of(self.asset, key, described=True), **unknown} for key in keys}
+
+    def _reads_folders(self) -> bool:
+        """Whether a source may be at fault for one key only: of Hive folders, each key reads its own."""
+        nodes = self.survey.graph.inputs(self.asset.name)
+        folders = [node for node in nodes if isinstance(node, Source) and node.partitions is not None]
+        return any(not self.survey.inputs.is_whole(self.asset, node) for node in folders)
 
     def _note_absent(self, sources: Sequence[Source], keys: Sequence[str]) -> None:
         """Say which Hive folders there are not: whoever writes them may be late."""

@@ -81,6 +81,12 @@ class Keys:
 
 Rule = Periods | All | Latest | Keys
 _OWN: Final = Periods(0, 0)
+_NESTED: Final = {  # the longer windows of which each holds whole ones of a unit
+    "hour": ("day", "week", "month", "quarter", "year"),
+    "day": ("week", "month", "quarter", "year"),
+    "month": ("quarter", "year"),
+    "quarter": ("year",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,15 @@ class Link:
         }
         for name, value in told.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def splits_windows(self) -> bool:
+        """Whether an upstream window may lie in several of the reader's, each of which then reads all of it."""
+        mine, theirs = self.reader.time, self.upstream.time
+        if not self.is_by_window or mine is None or theirs is None or self.rule not in (None, _OWN):
+            return False
+        is_nested = mine.unit == theirs.unit or mine.unit in _NESTED.get(theirs.unit, ())
+        return not (is_nested and mine.timezone == theirs.timezone)
 
     @property
     def is_by_window(self) -> bool:

@@ -1,4 +1,4 @@
-"""Definitions and sources looked at before anything is made: what would go wrong, found without writing into the lake.
+"""Definitions and sources looked at before anything is made: what would go wrong, with nothing written to the lake.
 
 Knows the questions. The answers are those of the modules that would meet the fault in a run.
 """
@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from lakehouse.assets import PARTITION, Asset, Source
+from lakehouse.assets import PARTITION, Asset, Source, View
 from lakehouse.errors import LakeError
 from lakehouse.survey import Survey
 from lakehouse.verdicts import Verdicts
@@ -126,8 +126,25 @@ def _asset(survey: Survey, asset: Asset, spool: Callable[[], Path], *, deep: boo
         work.run([])
     what = f"{_counted(len(schema), 'column')}, {_counted(len(keys), 'partition')}"
     yield Finding(subject=asset.name, severity="ok", message=what)
+    fold.schema = fold.schema or schema  # of what was never made, so that what reads it can be looked at too
+    notes += _split(survey, asset)
     for note in notes:
         yield Finding(subject=asset.name, severity="warning", message=note)
+
+
+def _split(survey: Survey, asset: Asset) -> Iterator[str]:
+    """What is to be said of upstream windows that several keys read."""
+    for name in asset.reads:
+        node = survey.graph.node(name)
+        if isinstance(node, View) or node.time is not None:
+            continue
+        if (link := survey.inputs.link(asset, node)) is not None and link.splits_windows:
+            mine, theirs = link.reader.time, link.upstream.time
+            assert mine is not None and theirs is not None  # noqa: S101, PT018  the link says so
+            yield (
+                f"a {theirs.unit} of {name} may lie in several {mine.unit}s, each of which reads all of it; "
+                f"to cut its rows, declare {name} with the column that tells their time (time=)"
+            )
 
 
 def _work(

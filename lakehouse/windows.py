@@ -31,6 +31,8 @@ _CASTS: Final = {
 # Clocks are set back by two hours at most, and within two hours after the midnight that they then show again.
 _SET_BACK: Final = [timedelta(minutes=minutes) for minutes in range(15, 241, 15)]
 _SLACK: Final = timedelta(hours=4)
+# The times that a count of nanoseconds reaches; Polars has no literal of one beyond.
+_NANOSECONDS: Final = datetime(1677, 9, 21, 0, 12, 43, 145225), datetime(2262, 4, 11, 23, 47, 16, 854775)  # noqa: DTZ001
 
 Span = tuple[datetime, datetime]
 
@@ -196,8 +198,11 @@ def edge(instant: datetime, dtype: pl.DataType, by: timedelta = timedelta()) -> 
     if dtype == pl.Date:
         return pl.lit(instant.date())
     assert isinstance(dtype, pl.Datetime)  # noqa: S101  the caller has looked
-    if dtype.time_zone is None:
-        return pl.lit(instant.replace(tzinfo=None) + by, dtype=pl.Datetime(dtype.time_unit))
     # By way of UTC: Polars takes no wall clock time that its zone skips, and a month may begin with one.
-    utc = pl.lit(instant.astimezone(UTC) + by, dtype=pl.Datetime(dtype.time_unit, "UTC"))
+    moment = (instant if dtype.time_zone is None else instant.astimezone(UTC)).replace(tzinfo=None) + by
+    if dtype.time_unit == "ns":
+        moment = min(max(moment, _NANOSECONDS[0]), _NANOSECONDS[1])
+    if dtype.time_zone is None:
+        return pl.lit(moment, dtype=pl.Datetime(dtype.time_unit))
+    utc = pl.lit(moment.replace(tzinfo=UTC), dtype=pl.Datetime(dtype.time_unit, "UTC"))
     return utc.dt.convert_time_zone(dtype.time_zone)

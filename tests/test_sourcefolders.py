@@ -131,7 +131,8 @@ def test_values_are_unescaped_as_hive_escapes_them(tmp_path: Path) -> None:
 def test_values_are_unescaped_as_polars_and_duckdb_escape_them(tmp_path: Path, value: str) -> None:
     frame = pl.LazyFrame({"id": [1], "name": [value]})
     frame.sink_parquet(pl.PartitionBy(tmp_path / "data/events", key="name", include_key=False), mkdir=True)
-    duckdb.sql(f"COPY (SELECT 2 AS id, '{value}' AS name) TO '{tmp_path}/data/two' (FORMAT parquet, PARTITION_BY name)")
+    rows = f"SELECT 2::BIGINT AS id, '{value}' AS name"
+    duckdb.sql(f"COPY ({rows}) TO '{tmp_path}/data/two' (FORMAT parquet, PARTITION_BY name)")
     (made,) = (tmp_path / "data/two").iterdir()
     folder = tmp_path / "data/events" / made.name
     folder.mkdir(exist_ok=True)
@@ -185,8 +186,7 @@ def test_the_keys_of_many_folders_are_no_frame_a_key(tmp_path: Path, suffix: str
         write = {"csv": frame.write_csv, "arrow": frame.write_ipc, "ndjson": frame.write_ndjson}
         write.get(suffix, frame.write_parquet)(folder / f"x.{suffix}")  # type: ignore[operator]
     now = look(tmp_path, format={"arrow": "ipc"}.get(suffix, suffix), schema={"id": pl.Int64})
-    plan = scan(now).explain()
-    assert plan.count("2018-01-02") == plan.count("2018-01-03") <= 1  # in a list, or in none but the path's
+    assert scan(now).explain().count("WITH_COLUMNS") <= 1
     assert scan(now).collect().rows() == [(day, f"2018-01-0{day}") for day in (1, 2, 3)]
 
 

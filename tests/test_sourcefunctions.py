@@ -181,7 +181,7 @@ def test_rows_are_as_large_as_what_holds_them_and_of_a_lazy_frame_nobody_knows(t
     for function, low, high in (
         (lambda: frame, 8_000, 9_000),
         (lambda: duckdb.sql("SELECT unnest(range(1000)) AS x"), 1_000, 100_000),
-        (lambda: frame.lazy(), 10**15, 2**64),
+        (lambda: pl.LazyFrame({"x": [1]}), 10**15, 2**64),
     ):
         now = look(declare(function))
         assert now.size_bytes == 0

@@ -660,11 +660,19 @@ def test_a_file_whose_name_looks_like_a_pattern_is_read_itself(suffix: str, tmp_
     assert scan(now).collect().to_dicts() == [{"id": 4}]
 
 
+def test_a_link_to_nothing_among_the_files_of_a_glob_is_an_error_and_no_file_less(tmp_path: Path) -> None:
+    """As with a disk that is not mounted."""
+    write(tmp_path / "data/a.csv", "id,t\n1,2018-01-01\n")
+    (tmp_path / "data/b.csv").symlink_to("nowhere")
+    with pytest.raises(SourceError, match=r"data/\*\.csv cannot be read: b\.csv is a link to nothing"):
+        look(source("data/*.csv"), tmp_path)
+
+
 def test_ndjson_that_nests_too_deeply_is_told_by_line(tmp_path: Path) -> None:
     path = write(tmp_path / "raw.ndjson", '{"id": 1}\n' + "[" * 100_000 + "\n")
     error = find_error(path, {"id": pl.Int64()}, "raw.ndjson")
     assert error is not None
-    assert error.details == [f"line 2   {'[' * 39}…  is nested too deeply"]
+    assert error.details == (f"line 2   {'[' * 39}…  is nested too deeply",)
 
 
 def test_of_many_faults_of_an_ndjson_the_first_are_kept_and_all_are_counted(tmp_path: Path) -> None:

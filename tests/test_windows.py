@@ -374,3 +374,16 @@ def test_a_column_of_the_partition_columns_name_is_not_replaced_unsaid() -> None
         limited(frame, Monthly("2018-01"), ["2018-01"])
     assert caught.value.help == 'rename it in a view, or name the other: Monthly(..., column="partition_date_key")'
     limited(frame, Monthly("2018-01", column="partition_date_key"), ["2018-01"]).collect()
+
+
+@pytest.mark.parametrize("timezone", [None, "UTC", "Europe/Berlin"])
+def test_windows_may_begin_and_end_beyond_what_nanoseconds_reach(timezone: str | None) -> None:
+    """They count from 1677-09-21 to 2262-04-11; Polars has no literal of a time beyond."""
+    years = Yearly("1600", end="2301", timezone=timezone or "UTC")
+    times = pl.Series([-(2**63) + 10**14, 0, 2**63 - 10**14], dtype=pl.Int64).cast(pl.Datetime("ns", timezone))
+    keys = ["1600", "1677", "1970", "2262", "2300"]
+    assert keyed(times, years, keys) == {0: "1677", 1: "1970", 2: "2262"}
+    assert keyed(times, years, years.between("1600", "2300")) == {0: "1677", 1: "1970", 2: "2262"}
+    frame = pl.DataFrame({"t": times})
+    counts = frame.select(without_window("t", frame.schema["t"], years)).row(0, named=True)
+    assert (counts["before"], counts["after"], counts["null"]) == (0, 0, 0)

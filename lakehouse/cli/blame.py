@@ -41,18 +41,19 @@ def print_failures(screen: Screen, lake: Lake, outcome: Outcome, *, planned: int
             _print_skipped(screen, lake, failed)
     if more := sum(len(failed) for failed in blamed[_MOST:]):
         screen.note(f"{plural(more, 'more partition')} failed for other reasons: lake status --why")
+    skipped = sum(len(failed) for failed in groups.values() if failed[0].result == "skipped")
     for failed in blamed[:_MOST]:
-        _print_block(screen, lake, failed)
+        _print_block(screen, lake, failed, skipped)
     if outcome.error is not None:
         print_error(screen, outcome.error)
     elif (undone := planned - len(outcome.results)) > 0:
         screen.note(f"stopped at the first failure; not begun: {plural(undone, 'partition')}")
 
 
-def _print_block(screen: Screen, lake: Lake, failed: Sequence[Materialization]) -> None:
+def _print_block(screen: Screen, lake: Lake, failed: Sequence[Materialization], skipped: int) -> None:
     error = failed[0].error or {}
     details = [*error.get("details", ()), *_kept(failed)]
-    shown = LakeError(_message(lake, failed), code=error["code"], details=details, help=_help(error, failed))
+    shown = LakeError(_message(lake, failed), code=error["code"], details=details, help=_help(error, failed, skipped))
     print_error(screen, shown)
 
 
@@ -102,9 +103,11 @@ def _is_source_fault(failed: Sequence[Materialization]) -> bool:
     return (failed[0].error or {}).get("exit_code") == SourceError.exit_code
 
 
-def _help(error: Mapping[str, Any], failed: Sequence[Materialization]) -> str | None:
+def _help(error: Mapping[str, Any], failed: Sequence[Materialization], skipped: int) -> str | None:
     if error.get("help"):
         return str(error["help"])
     if error["code"] == "asset-raised":
+        if skipped:  # these were not tried, and so have not failed
+            return f"fix it, then run the same command again ({plural(len(failed) + skipped, 'partition')})"
         return f"fix it, then `lake materialize --failed` ({plural(len(failed), 'partition')})"
     return None

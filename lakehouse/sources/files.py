@@ -174,7 +174,18 @@ def _files(source: Source, base: Path) -> tuple[Path, ...]:
         return (path,)
     # The project's own folder may have brackets in its name, and is no pattern.
     names = glob.iglob(source.path, root_dir=base, recursive=True)  # noqa: PTH207  Path.glob takes no absolute one
-    found = sorted({Path(os.path.normpath(base / name)) for name in names if (base / name).is_file()})
+    found = sorted({Path(os.path.normpath(base / name)) for name in names if _is_data(base / name)})
     if not found:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source.path)
     return tuple(found)
+
+
+def _is_data(path: Path) -> bool:
+    """Whether what a pattern found is a file.
+
+    Raises:
+        OSError: it is a link to nothing: without its rows, nobody would know of them.
+    """
+    if path.is_symlink() and not path.exists():
+        raise OSError(errno.EINVAL, f"{path.name} is a link to nothing", str(path))
+    return path.is_file()
