@@ -284,3 +284,19 @@ def test_the_rows_of_a_query_replace_nothing_that_the_lake_is_made_of(cli: Any, 
     done = cli("query", "select 1 as one", "-o", str(cli.folder / name), "--format", "csv")
     assert (done.code, "error[output-refused]" in done.err) == (2, True)
     assert {path: path.read_bytes() for path in cli.folder.rglob("*") if path.is_file()} == before
+
+
+def test_only_what_stands_in_the_place_of_a_table_is_opened(tmp_path: Path) -> None:
+    """An alias, a column or a CTE that happens to be called like an asset which was never made is none of it."""
+    lake = Lake(tmp_path / "lake")
+    lake.base = tmp_path
+
+    @lake.asset
+    def s() -> pl.DataFrame:
+        return pl.DataFrame({"a": [1]})
+
+    for sql in ("select 1 as s", "with s as (select 2 as a) select a from s", "/* s */ select 's'"):
+        with query(lake.survey(), sql) as result:
+            assert len(list(result.rows())) == 1
+    with pytest.raises(RequestError, match="never made"):
+        query(lake.survey(), "describe s")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lakehouse.errors import LakeError, RequestError, StorageError
 from lakehouse.sql.readonly import only_select, refused
 from lakehouse.sql.tables import Frame, Table, listed, literally, quoted, view
+from lakehouse.sql.text import normalized, tables_read
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,6 +35,7 @@ _CONFIG: dict[str, Any] = {
 }
 
 _NO_TABLE = re.compile(r'Catalog Error: Table with name "?(.+?)"? does not exist')
+_SELECT = re.compile(r"(select|from|with|values)\b|\(", re.IGNORECASE)
 _SHOWN_AS_TEXT = frozenset({"INTERVAL", "BIT", "TIME WITH TIME ZONE"})
 _NAMES_SHOWN = 8
 
@@ -121,7 +123,8 @@ def select(tables: Sequence[Table | Frame], sql: str) -> Result:
         connection.execute("SET enable_progress_bar_print = false")  # it goes to stdout, into the midst of the rows
         with _told(tables):
             statement = only_select(connection, sql)
-        opened = [table for table in tables if _mentions(sql, table.name)]
+        read = _read(sql, [table.name for table in tables])
+        opened = [table for table in tables if table.name in read]
         frames = {table.name: table.load() for table in opened if isinstance(table, Frame)}
         with _told(tables):
             for name, frame in frames.items():
@@ -144,6 +147,13 @@ def _bound(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -
     except duckdb.Error:
         connection.execute(statement)  # fails alike, and tells the place in the query, which sql() does not
         raise
+
+
+def _read(sql: str, names: Sequence[str]) -> Collection[str]:
+    """Those of some names that a statement reads: of a SELECT its tables, of any other what its text holds."""
+    if _SELECT.match(normalized(sql)):
+        return tables_read(sql, names)
+    return [name for name in names if _mentions(sql, name)]
 
 
 def _mentions(sql: str, name: str) -> bool:
