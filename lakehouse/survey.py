@@ -189,6 +189,14 @@ class Survey:
             self._told[asset.name] = asset.partitions.with_keys(keys)
         return self._told[asset.name]
 
+    def known_partitions(self, asset: Asset) -> Partitions:
+        """An asset's partitions with the keys told as far as that is known without looking at data."""
+        if asset.name in self._told or not any(
+            isinstance(dimension, Dynamic) and dimension.discover for dimension in asset.partitions.dimensions
+        ):
+            return self.partitions(asset)
+        return asset.partitions
+
     def is_declared(self, asset: Asset, key: str) -> bool:
         """Whether the definition has a key by now, be its window still open."""
         return key in self._known_keys(asset, include_current=True)

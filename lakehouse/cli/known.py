@@ -49,7 +49,7 @@ def remember(project: Project, lake: Lake, survey: Survey | None = None) -> None
         now = survey.time if survey is not None else None
         assets = {}
         for asset in lake.graph.assets():
-            partitions = survey.partitions(asset) if survey is not None else asset.partitions
+            partitions = survey.known_partitions(asset) if survey is not None else asset.partitions
             assets[asset.name] = [*_written(partitions.dimensions, now, before.get(asset.name, ()))]
         if assets != before:
             _write(file, {"schema_version": 1, "definitions": _named(project), "assets": assets})
@@ -116,7 +116,8 @@ def _written(
         elif isinstance(dimension, Categories):
             yield {"kind": dimension.kind, "column": dimension.column, "keys": list(dimension.categories)}
         else:
-            keys = known.get(dimension.column, []) if now is None else dimension.keys(now)
+            is_untold = now is None or dimension.unknown_columns  # then what was written down before is kept
+            keys = known.get(dimension.column, []) if now is None or is_untold else dimension.keys(now)
             yield {"kind": dimension.kind, "column": dimension.column, "keys": keys}
 
 

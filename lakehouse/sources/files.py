@@ -20,12 +20,13 @@ from lakehouse.errors import SourceError
 from lakehouse.reasons import ago
 from lakehouse.sources.declared import Source
 from lakehouse.sources.digestcache import DigestCache, Stamp, newest, stamp_of
-from lakehouse.sources.footers import FileRange, Ranges, time_range
 from lakehouse.sources.now import Spool, combined
 from lakehouse.sources.scans import fault_in, scan_files
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from lakehouse.sources.footers import FileRange, Ranges
 
 __all__ = ["FilesNow"]
 
@@ -120,11 +121,15 @@ class FilesNow:
         if self.source.format != "parquet" or self.source.time is None or not self.source.is_glob:
             return self.version
         if not self._ranges:
+            from lakehouse.sources.footers import Ranges  # only where files are told apart by their footers
+
             self._ranges.append(Ranges.of([self._range(place, self.source.time) for place in range(len(self.files))]))
         return combined([self.facts[place] for place in self._ranges[0].within(spans)])
 
     def _range(self, place: int, column: str) -> FileRange | None:
         """The times that a file holds; None where it is not the one any more that was looked at."""
+        from lakehouse.sources.footers import time_range
+
         path = self.files[place]
         try:
             found = self.cache.fact(path, f"range of {column}", lambda path: time_range(path, column))

@@ -13,8 +13,6 @@ from lakehouse.errors import SourceError
 from lakehouse.sources.declared import Source
 from lakehouse.sources.digestcache import DigestCache
 from lakehouse.sources.files import FilesNow
-from lakehouse.sources.folders import FolderNow
-from lakehouse.sources.functions import FunctionNow
 from lakehouse.sources.now import ONE_PASS, SourceNow, Spool
 from lakehouse.sources.scans import cannot
 
@@ -57,10 +55,14 @@ def look_at(
 
 def _look_at(source: Source, base: Path, cache: DigestCache, known: SourceNow | None) -> SourceNow:
     if source.function is not None:
+        from lakehouse.sources.functions import FunctionNow  # most lakes have no such source
+
         found = FunctionNow.look(source)
         is_same = isinstance(known, FunctionNow) and known.source is source and known.version == found.version
         return known if is_same and known is not None else found
     if source.partitions is not None:
+        from lakehouse.sources.folders import FolderNow  # likewise
+
         return FolderNow.look(source, base, cache)
     return FilesNow.look(source, base, cache)
 
