@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from lakehouse.callsite import CallSite
 from lakehouse.partitions import Daily, Hourly, Monthly, TimePartitions
-from lakehouse.sources import files as sourcefiles
+from lakehouse.sources import footers
 from lakehouse.sources.declared import Source
 from lakehouse.sources.digestcache import DigestCache
 from lakehouse.sources.files import FilesNow
@@ -258,7 +258,7 @@ def test_a_footer_is_opened_once_for_each_state_of_a_file(tmp_path: Path, monkey
         opened.append(path.name)
         return time_range(path, column)
 
-    monkeypatch.setattr(sourcefiles, "time_range", noted)
+    monkeypatch.setattr(footers, "time_range", noted)
     monkeypatch.setattr("time.time_ns", lambda: 2**62)  # every file has settled
     for number in (1, 2):
         store(tmp_path / f"data/{number}.parquet", pa.array([date(2018, number, 1)]))
