@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lakehouse.assets import Asset, Node, Source
 from lakehouse.errors import DefinitionError, PartitionKeyError, SourceError
 from lakehouse.graph import partitions_of
-from lakehouse.mapping import All, Keys, Link, Named, Periods
+from lakehouse.mapping import All, Keys, Latest, Link, Named, Periods
 from lakehouse.records import Input
 from lakehouse.selection import describe
 
@@ -117,10 +117,13 @@ class Inputs:
         entry = asset.name, node.name
         if entry not in self._left_over:
             found: dict[str | None, list[str]] = {}
-            made = self._whole(node)[0].keys if isinstance(node, Asset) and not isinstance(link.rule, Keys) else ()
-            for upper in (upper for upper in made if not self.survey.is_declared(node, upper)):  # type: ignore[arg-type]
-                for key in [None] if link.is_shared else self._readers(link, upper):
-                    found.setdefault(key, []).append(upper)
+            if isinstance(node, Asset) and not isinstance(link.rule, Keys | Latest):
+                made = self._whole(node)[0].keys
+                orphans = [upper for upper in made if not self.survey.is_declared(node, upper)]
+                wide = link if link.is_shared or not orphans else link.widened(orphans)
+                for upper in orphans:
+                    for key in [None] if link.is_shared else self._readers(wide, upper):
+                        found.setdefault(key, []).append(upper)
             self._left_over[entry] = found
         return self._left_over[entry]
 

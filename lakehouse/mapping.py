@@ -6,7 +6,7 @@ Knows definitions of partitions, two at a time. Refuses to know which partitions
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from lakehouse.callsite import caller
 from lakehouse.errors import DefinitionError
 from lakehouse.partitions.dimension import Dimension, Partitions
+from lakehouse.partitions.product import Product
 from lakehouse.partitions.timekinds import TimePartitions
 
 __all__ = ["All", "Keys", "Latest", "Link", "Named", "Periods", "Rule", "link"]
@@ -231,6 +232,18 @@ class Link:
         first, last = mine.holding(window.start) - periods.last, mine.holding(window.end) - periods.first
         near = map(mine.at, range(max(first, 0), last + 1))
         return [own for own in near if value in self._along(mine, theirs, own)]
+
+    def widened(self, keys: Sequence[str]) -> Link:
+        """The same with an upstream that has some keys more, which lie before its start or after its end."""
+        if (time := self.upstream.time) is None:
+            return self
+        place = self.upstream.columns.index(time.column)
+        starts = [time.window(self.upstream.values(key)[place]).start for key in keys]
+        earliest = min([*starts, time.window(time.first_key).start], key=_utc)
+        start = earliest if time.unit == "hour" else earliest.date()
+        wide = replace(time, start=start, end=None)
+        dimensions = [wide if dimension is time else dimension for dimension in self.upstream.dimensions]
+        return link(self.reader, wide if len(dimensions) == 1 else Product(dimensions), self.rule)
 
     def text(self) -> str:
         """The rule in words, for a person who looks at the graph; empty where keys are the same."""

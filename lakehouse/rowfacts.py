@@ -110,7 +110,7 @@ class RowFacts:
         """The keys that a partition column has in the data; where that cannot be read, those that were made."""
         verdicts, subject, on = Verdicts(self.survey.disk, asset.name), f"keys/{column}", None
         try:
-            on = self._content(asset, asset.reads, {"column": column})
+            on = self._content(asset, asset.reads, {"column": column, "there": self._there(asset, column)})
         except SourceError:
             found = None
         else:
@@ -121,6 +121,15 @@ class RowFacts:
             return self._made(asset, column)
         if on is not None and self._has_place() and self.survey.sources.is_as_it_was(asset.reads):
             verdicts.keep(subject, on, found)
+        return found
+
+    def _there(self, asset: Asset, column: str) -> dict[str, list[str]]:
+        """By name, the keys that upstream assets have by a column: what they no longer have is nobody's key."""
+        found = {}
+        for node in map(self.survey.graph.node, asset.reads):
+            if isinstance(node, Asset) and column in node.partitions.columns:
+                dimension = self.survey.partitions(node).dimensions[node.partitions.columns.index(column)]
+                found[node.name] = dimension.keys(self.survey.time)
         return found
 
     def _made(self, asset: Asset, column: str) -> list[str]:

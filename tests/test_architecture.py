@@ -23,7 +23,9 @@ CHANGES = frozenset(
 )
 # Calls of such a name that are of no file.
 OTHERS = {
-    **dict.fromkeys(("graph.link", "inputs.link", "survey.inputs.link", "self.link"), "tells which upstream keys a key reads"),
+    **dict.fromkeys(
+        ("graph.link", "inputs.link", "survey.inputs.link", "self.link"), "tells which upstream keys a key reads"
+    ),
     "frame.rename": "renames columns",
 }
 # Who else writes, and why it may: none of it is a lake's own file.

@@ -526,9 +526,6 @@ def newest(recent: pl.LazyFrame) -> pl.LazyFrame:
 }
 
 
-BY_WINDOW = {"monthly", "after", "rolling", "weekly"}  # the windows that overlap are those that the upstream has
-
-
 def with_upstream(names: Iterable[str]) -> list[str]:
     """These assets and what they are made of, in the order of declaration."""
     found, pending = set[str](), [*names]
@@ -575,8 +572,7 @@ class Model:
         for upper, is_read in KINDS[name].reads.items():
             there = {*self.keys(upper, running=runs and bool(KINDS[name].end(key)))}
             made = {one for other, one in self.made if other == upper}  # also what nothing declares any longer
-            known = {*self.keys(upper, running=True)} if name in BY_WINDOW else there | made
-            wanted = {one for one in (there | made) & known if is_read(self, key, one)}
+            wanted = {one for one in there | made if is_read(self, key, one)}
             found[upper] = sorted(wanted | made if upper in KINDS[name].through_view else wanted)
         return found
 
