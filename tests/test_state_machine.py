@@ -1,8 +1,8 @@
 """A lake of many kinds against plain Python: whatever is done to data, code, clock and files, status tells the truth.
 
 The model knows the rows of each source and what each function means, and works out by itself which rows a partition
-has to have and whether it is fresh. The walks are the same each time; `LAKEHOUSE_EXAMPLES` asks for so many others, and
-`LAKEHOUSE_STEPS` makes them longer.
+has to have and whether it is fresh. The walks are the same each time; `LAKEHOUSE_EXAMPLES` asks for so many others,
+and `LAKEHOUSE_STEPS` makes them longer.
 """
 
 from __future__ import annotations
