@@ -91,6 +91,8 @@ class Inputs:
         Where a view stands between, these are all that there are, and those that the key reads by the rule.
         """
         link, is_whole = self.link(asset, node), self.is_whole(asset, node)
+        if link is not None and link.is_same_key and not is_whole and self._is_made(node, key):
+            return Named((key,))
         shared = link is None or link.is_shared
         # A window that still runs is read by what is made while it runs; for the rest it is not there, unless made.
         runs = not shared and not self.survey.is_listed(asset, key)
@@ -179,9 +181,12 @@ class Inputs:
     def _is_there(self, node: Source | Asset, key: str, *, runs: bool) -> bool:
         if isinstance(node, Source):
             return key in self._folders(node)
-        if self.survey.fold(node.name).key(key).version is not None:
+        if self._is_made(node, key):
             return True
         return self.survey.is_declared(node, key) if runs else self.survey.is_listed(node, key)
+
+    def _is_made(self, node: Source | Asset, key: str) -> bool:
+        return isinstance(node, Asset) and self.survey.fold(node.name).key(key).version is not None
 
     def _folders(self, source: Source) -> frozenset[str]:
         return self.survey.sources.keys(source.name)

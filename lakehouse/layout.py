@@ -16,6 +16,7 @@ __all__ = [
     "cache_folder",
     "escape",
     "hive_file",
+    "hive_file_of",
     "hive_folder",
     "log_folder",
     "partition_path",
@@ -29,6 +30,7 @@ __all__ = [
 
 BOOKKEEPING = ".lake"
 PART_FILE = "part.parquet"
+_VERSIONS = f"{BOOKKEEPING}/versions/"
 
 # What Hive's own escapePathName escapes. Everything else, non-ASCII included, stays as raw UTF-8: Spark decodes
 # %XX byte by byte, so an escaped "é" would come back as two characters.
@@ -113,6 +115,16 @@ def versions_folder(asset: str) -> str:
 def version_folder(asset: str, partition: str) -> str:
     """The folder of the kept versions of one partition."""
     return _join(versions_folder(asset), partition)
+
+
+def hive_file_of(version: str) -> str:
+    """The file of the partition that a version is of, from the version's path.
+
+    >>> hive_file_of(".lake/versions/monthly_orders/partition_date=2018-02/20261122T104406-1f-3")
+    'monthly_orders/partition_date=2018-02/part.parquet'
+    """
+    folder = version.rpartition("/")[0]
+    return f"{folder[len(_VERSIONS) :]}/{PART_FILE}"
 
 
 def log_folder(asset: str) -> str:

@@ -247,7 +247,9 @@ class Survey:
         entry = asset.name, current.started
         if entry not in self._running:
             self._running[entry] = windows.holding(current.started)
-        value = asset.partitions.values(key)[asset.partitions.columns.index(windows.column)]
+        value = key
+        if windows is not asset.partitions:
+            value = asset.partitions.values(key)[asset.partitions.columns.index(windows.column)]
         return windows.window(value).end if windows.index(value) >= self._running[entry] else None
 
     def _stale_upstream(self, asset: Asset, key: str) -> list[str]:
@@ -273,16 +275,14 @@ class Survey:
 
     def file(self, asset: Asset, key: str) -> Path:
         """Where a partition's file stands in the Hive tree."""
-        return self.disk.path(self._hive_file(asset, key))
-
-    def _hive_file(self, asset: Asset, key: str) -> str:
         partition = layout.partition_path(asset.partitions.columns, asset.partitions.values(key))
-        return layout.hive_file(asset.name, partition)
+        return self.disk.path(layout.hive_file(asset.name, partition))
 
     def _file(self, asset: Asset, key: str) -> FileState:
         """Whether the Hive tree holds what the log names; a step that is due counts as taken."""
         version = self.fold(asset.name).key(key).version
-        if version is not None and is_in_place(f"{self._root}/{self._hive_file(asset, key)}", version):
+        # Versions are kept in folders that are named like the partition's own.
+        if version is not None and is_in_place(f"{self._root}/{layout.hive_file_of(version.path)}", version):
             return "same"
         file = self.file(asset, key)
         with storage_errors(self.disk.root, "looking at the files"):

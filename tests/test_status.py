@@ -602,7 +602,7 @@ def synthetic(project: Any, count: int) -> Lake:
             file.touch()
             version = Version(
                 digest="d",
-                path="v",
+                path=f".lake/versions/{asset.name}/partition_date={key}/run-1",
                 row_count=1,
                 size_bytes=0,
                 mtime_ns=file.stat().st_mtime_ns,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _FOUND_WORK: Final = 3
+_DONE: Final = ("fresh", "empty", "orphaned")  # what the definition no longer has is nothing to make
 _FEW: Final = 5
 
 
@@ -125,7 +126,7 @@ def _is_key(lake: Lake, survey: Survey, word: str) -> bool:
 
 def _is_done(status: AssetStatus) -> bool:
     """Whether a `lake materialize` of all this would find nothing to do."""
-    is_fresh = all(part.status in ("fresh", "empty") and part.last_attempt is None for part in status.partitions)
+    is_fresh = all(part.status in _DONE and part.last_attempt is None for part in status.partitions)
     return is_fresh and not status.is_behind
 
 

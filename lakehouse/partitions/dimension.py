@@ -159,6 +159,11 @@ class Dimension(Partitions):
         """Itself."""
         return (self,)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its column."""
+        return (self.column,)
+
     def values(self, key: str) -> tuple[str, ...]:
         """The key itself."""
         return (key,)
