@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counting import calls_of
 
 from lakehouse import Lake
 from lakehouse.errors import DefinitionError, SourceError
@@ -626,22 +627,6 @@ def synthetic(project: Any, count: int) -> Lake:
     return lake
 
 
-def calls(lake: Lake) -> int:
-    """How many calls of Python functions a status takes."""
-    found = 0
-
-    def count(_frame: Any, event: str, _argument: Any) -> None:
-        nonlocal found
-        found += event == "call"
-
-    sys.setprofile(count)
-    try:
-        lake.status()
-    finally:
-        sys.setprofile(None)
-    return found
-
-
 def test_status_looks_at_each_file_once_and_opens_none(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = synthetic(project, 240)
     looked, opened = [], []
@@ -686,5 +671,5 @@ def test_twice_the_partitions_take_at_most_twice_the_work(project: Any) -> None:
     taken = []
     for one, count in ((small, 120), (large, 240)):
         one.folder.mkdir()
-        taken.append(calls(synthetic(one, count)))
+        taken.append(calls_of(synthetic(one, count).status))
     assert taken[1] <= 2.1 * taken[0]
