@@ -40,7 +40,7 @@ _FAILURES: Final = (SourceError, DefinitionError, ComputeError, AuditError)
 Inputs = Mapping[str, Mapping[str, Input]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Portion:
     """What is worth a commit: staged partitions, and attempts that failed."""
 
@@ -53,7 +53,7 @@ class Portion:
         return len(self.staged) + len(self.failures) >= _COMMIT_KEYS or now - self.began >= _COMMIT_TIME
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Attempt:
     """Makes partitions of one asset.
 

@@ -38,7 +38,7 @@ def writer() -> str:
     return f"polars {pl.__version__}"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Batch:
     """What was computed.
 

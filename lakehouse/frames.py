@@ -32,7 +32,7 @@ _OWN: Final = Periods(0, 0)
 _ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # categories know no time
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Frames(Reader):
     """Builds the frames of one asset.
 

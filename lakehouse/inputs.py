@@ -39,7 +39,7 @@ class RowTable:
     digests: Mapping[tuple[str, ...], str]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Inputs:
     """What the partitions of a lake are made of, as one survey sees it."""
 
@@ -342,7 +342,8 @@ class Inputs:
         now, windows = self.survey.sources.now(source.name), asset.partitions.time
         rule = asset.rules.get(source.name)
         is_cut = source.name in asset.reads and not self.is_whole(asset, source) and rule in (None, _OWN)
-        if source.format != "parquet" or source.time is None or windows is None or not is_cut:
+        is_told = source.format == "parquet" and source.is_glob and source.time is not None
+        if not is_told or windows is None or not is_cut:
             return now.version
         window = asset.partitions.window(key)
         assert window is not None  # noqa: S101  there is a time dimension

@@ -37,7 +37,7 @@ def unread_values(frames: Frames) -> list[str]:
     return notes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Intake:
     """The questions about an asset's sources, and their answers.
 

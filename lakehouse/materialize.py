@@ -106,7 +106,7 @@ def _found_since(survey: Survey, plan: Plan, asset: Asset) -> list[Step]:
     return [Step(asset.name, key, "make", state, state.status) for key, state in states.items() if state.is_due]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class _AssetRun:
     """The part of a run that makes one asset."""
 

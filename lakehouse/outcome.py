@@ -77,7 +77,7 @@ class Outcome:
             self.notes[asset].append(text)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Reporter:
     """Collects the results of a run.
 

@@ -153,7 +153,7 @@ def _follow(log: Log, run: Run, fold: Fold, synced: int, outcome: Projection) ->
     log.disk.overwrite(log.folder / "projected", content, run.spare("projected"))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Touched:
     """What the commits since the last projection did to one key."""
 

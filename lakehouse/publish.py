@@ -49,7 +49,7 @@ class Staged:
     same_rows: Callable[[Version], bool]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Published:
     """What came of publishing.
 
@@ -64,7 +64,7 @@ class Published:
     projection: Projection | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Publisher:
     """Publishes partitions of one asset within one run.
 

@@ -22,7 +22,7 @@ from lakehouse.sources.now import ONE_PASS, SourceNow
 __all__ = ["Reader", "published"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Reader:
     """Reads things as they are, all of each.
 

@@ -33,7 +33,7 @@ class Measures(Protocol):
         """The values of a partition column in what an asset's function reads."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RowFacts:
     """The answers, each asked once for each content.
 

@@ -32,7 +32,7 @@ from lakehouse.storage_errors import storage_errors
 __all__ = ["Survey"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Survey:
     """One look at a lake.
 

@@ -35,7 +35,7 @@ IN_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """Results of inputs up to this size are divided in memory; those of larger ones go through files."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Work:
     """Everything that computing one asset takes.
 

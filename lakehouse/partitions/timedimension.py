@@ -82,7 +82,11 @@ class TimePartitions(Dimension):
 
     def keys(self, now: datetime, include_current: bool | None = None) -> list[str]:  # noqa: FBT001
         """Every key whose window has ended by ``now`` (and the running one, if included), in time order."""
-        return self._calendar.texts(self._first, self._last(now, include_current))
+        first, last = self._first, self._last(now, include_current)
+        keys = self._calendar.texts(first, last)
+        if len(keys) == last + 1 - first:  # then each is the next one's neighbour, and need not be read to be placed
+            self._read.update(zip(keys, range(first, last + 1), strict=True))
+        return keys
 
     def latest(self, now: datetime, include_current: bool | None = None) -> list[str]:  # noqa: FBT001
         """The last key that the definition has by ``now``, if there is one."""

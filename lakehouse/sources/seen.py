@@ -26,7 +26,7 @@ __all__ = ["Seen"]
 _DIGESTS: Final = f"{layout.cache_folder()}/digests.json"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Seen:
     """Sources as they were when they were looked at.
 
