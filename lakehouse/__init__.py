@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         StorageError,
     )
     from lakehouse.lake import Lake, MaterializeError
-    from lakehouse.mapping import All, Keys, Latest, Periods
     from lakehouse.partitions import (
         Categories,
         Daily,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
         Yearly,
     )
     from lakehouse.records import Input, Materialization, Version
+    from lakehouse.rules import All, Keys, Latest, Periods
     from lakehouse.status import AssetStatus, PartitionStatus
 
 __all__ = [
@@ -72,7 +72,7 @@ __all__ = [
 
 _HOMES = {
     "lakehouse.lake": ("Lake", "MaterializeError"),
-    "lakehouse.mapping": ("All", "Keys", "Latest", "Periods"),
+    "lakehouse.rules": ("All", "Keys", "Latest", "Periods"),
     "lakehouse.partitions": (
         *("Categories", "Dynamic", "Hourly", "Daily", "Weekly", "Monthly", "Quarterly", "Yearly"),
         *("Partition", "Window"),

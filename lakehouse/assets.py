@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from lakehouse import layout
 from lakehouse.callsite import CallSite
 from lakehouse.errors import DefinitionError
-from lakehouse.mapping import All, Keys, Latest, Periods, Rule
 from lakehouse.partitions import Partitions, Unpartitioned
+from lakehouse.rules import All, Keys, Latest, Periods, Rule
 from lakehouse.sources.declared import (
     Source,
     Track,

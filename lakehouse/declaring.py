@@ -16,8 +16,8 @@ from lakehouse.assets import ALL_COLUMNS, AssetOptions, Definitions, Source, Tra
 from lakehouse.callsite import caller
 from lakehouse.errors import DefinitionError
 from lakehouse.graph import Graph
-from lakehouse.mapping import Rule
 from lakehouse.partitions.dimension import Partitions
+from lakehouse.rules import Rule
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType

@@ -18,10 +18,11 @@ from lakehouse.assets import Asset, Source
 from lakehouse.calls import ENGINE_ERRORS, engine_error
 from lakehouse.dtypes import parse_type
 from lakehouse.errors import DefinitionError
-from lakehouse.mapping import All, Keys, Latest, Link, Periods
+from lakehouse.mapping import Link
 from lakehouse.partitions.dimension import Dimension, Partitions
 from lakehouse.partitions.timekinds import TimePartitions
 from lakehouse.reading import Reader, published
+from lakehouse.rules import All, Keys, Latest, Periods
 from lakehouse.sources.now import ONE_PASS
 from lakehouse.windows import limit
 

@@ -12,8 +12,9 @@ from types import MappingProxyType
 
 from lakehouse.assets import Asset, Definitions, Node, Source, View
 from lakehouse.errors import AssetUnknownError, DefinitionError, PartitionKeyError
-from lakehouse.mapping import All, Link, Periods, Rule, link
+from lakehouse.mapping import Link, link
 from lakehouse.partitions import Partitions
+from lakehouse.rules import All, Periods, Rule
 
 __all__ = ["Graph", "nearest", "partitions_of"]
 

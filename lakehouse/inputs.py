@@ -14,8 +14,9 @@ from typing import Final
 from lakehouse.assets import Asset, Source
 from lakehouse.errors import SourceError
 from lakehouse.graph import partitions_of
-from lakehouse.mapping import All, Named, Periods
+from lakehouse.mapping import Named
 from lakehouse.records import Input
+from lakehouse.rules import All, Periods
 from lakehouse.selection import describe
 from lakehouse.upstreams import Upstreams
 

@@ -11,76 +11,15 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Final
 
-from lakehouse.callsite import caller
 from lakehouse.errors import DefinitionError
 from lakehouse.partitions.dimension import Dimension, Partitions
 from lakehouse.partitions.product import Product
 from lakehouse.partitions.timekinds import TimePartitions
+from lakehouse.rules import All, Keys, Latest, Periods, Rule
 
-__all__ = ["All", "Keys", "Latest", "Link", "Named", "Periods", "Rule", "link"]
-
-
-@dataclass(frozen=True, slots=True)
-class Periods:
-    """The windows from ``first`` to ``last``, both included, counted from the key's own in its own units.
-
-    ``Periods(-2, 0)`` on a monthly asset is the month and the two before it, whatever the upstream's units are.
-
-    Raises:
-        DefinitionError: they are no whole numbers, or reversed.
-    """
-
-    first: int
-    last: int
-
-    def __post_init__(self) -> None:
-        if not all(type(number) is int for number in (self.first, self.last)):
-            raise DefinitionError(f"{self} counts no whole windows ({caller()})", help="Periods(-2, 0)")
-        if self.first > self.last:
-            swapped = f"Periods({self.last}, {self.first})"
-            raise DefinitionError(f"{self} is reversed ({caller()})", help=f"did you mean {swapped}?")
-
-    def __str__(self) -> str:
-        return f"Periods({self.first}, {self.last})"
+__all__ = ["Link", "Named", "link"]
 
 
-@dataclass(frozen=True, slots=True)
-class All:
-    """All of the upstream for every key; it arrives without the partition column."""
-
-    def __str__(self) -> str:
-        return "All()"
-
-
-@dataclass(frozen=True, slots=True)
-class Latest:
-    """The last window that the upstream has by now, for every key; it arrives without the partition column."""
-
-    def __str__(self) -> str:
-        return "Latest()"
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """These upstream keys, for every key; they arrive without the partition column.
-
-    Raises:
-        DefinitionError: there are none, or one is no text.
-    """
-
-    keys: Sequence[str]
-
-    def __post_init__(self) -> None:
-        keys = (self.keys,) if isinstance(self.keys, str) else tuple(self.keys)
-        if not keys or not all(isinstance(key, str) for key in keys):
-            raise DefinitionError(f"Keys({self.keys!r}) names no keys ({caller()})", help='Keys(["2018-01"])')
-        object.__setattr__(self, "keys", keys)
-
-    def __str__(self) -> str:
-        return f"Keys({list(self.keys)!r})"
-
-
-Rule = Periods | All | Latest | Keys
 _OWN: Final = Periods(0, 0)
 _NESTED: Final = {  # the longer windows of which each holds whole ones of a unit
     "hour": ("day", "week", "month", "quarter", "year"),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.assets import Asset, Node, Source
 from lakehouse.errors import DefinitionError, PartitionKeyError
 from lakehouse.graph import partitions_of
-from lakehouse.mapping import Keys, Latest, Link, Named
+from lakehouse.mapping import Link, Named
+from lakehouse.rules import Keys, Latest
 from lakehouse.selection import describe
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from lakehouse import (
     Yearly,
 )
 from lakehouse.errors import DefinitionError, PartitionKeyError, RequestError, SourceError
-from lakehouse.mapping import All, Keys, Latest, Periods
 from lakehouse.outcome import Outcome
+from lakehouse.rules import All, Keys, Latest, Periods
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SCHEMA = {"id": pl.Int64, "moment": pl.Datetime("us"), "day": pl.Date, "region": pl.String, "amount": pl.Int64}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lakehouse import Lake
 from lakehouse.errors import DefinitionError, PartitionKeyError
-from lakehouse.mapping import All, Keys, Latest, Link, Named, Periods, Rule, link
+from lakehouse.mapping import Link, Named, link
 from lakehouse.partitions import (
     Categories,
     Daily,
@@ -25,6 +25,7 @@ from lakehouse.partitions import (
     Weekly,
     Yearly,
 )
+from lakehouse.rules import All, Keys, Latest, Periods, Rule
 
 NOW = datetime(2019, 3, 10, 12, 0, tzinfo=UTC)
 BERLIN, APIA = "Europe/Berlin", "Pacific/Apia"

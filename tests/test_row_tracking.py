@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from lakehouse import Categories, Daily, Dynamic, Lake, Monthly, measure
-from lakehouse.mapping import All, Periods
+from lakehouse.rules import All, Periods
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 MONTHS = Monthly("2018-10", "2019-02")
