@@ -90,7 +90,7 @@ def test_a_query_is_called_as_a_function_is(tmp_path: Path) -> None:
         "with o as (from orders) from o, (select max(id) as top from returns)",
         "pivot orders on status in ('placed', 'shipped') using sum(amount)::int group by partition_date",
         "select orders.id, returns.id as other from orders left join returns using (partition_date) order by 1, 2",
-        "select partition_date, list({'id': id, 's': status} order by id) as orders from orders group by all order by 1",
+        "select partition_date, list({'id': id, 's': status} order by id) as o from orders group by all order by 1",
         "with recursive n as (select 1 as i union all select i + 1 from n where i < 5) select i, 'a;b' as t from n",
         "from query_table('orders') select count(distinct status) as n",
         "select * from orders where false",
