@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from math import prod
 from typing import Final
 
@@ -19,18 +18,16 @@ from lakehouse.calls import ENGINE_ERRORS, engine_error
 from lakehouse.dtypes import parse_type
 from lakehouse.errors import DefinitionError
 from lakehouse.mapping import Link
-from lakehouse.partitions.dimension import Dimension, Partitions
+from lakehouse.partitions.dimension import ANY_TIME, Dimension, Partitions
 from lakehouse.partitions.timekinds import TimePartitions
 from lakehouse.reading import Reader, published
-from lakehouse.rules import All, Keys, Latest, Periods
+from lakehouse.rules import OWN, All, Keys, Latest, Periods
 from lakehouse.sources.now import ONE_PASS
 from lakehouse.windows import limit
 
 __all__ = ["Frames"]
 
 _KEY_TYPES: Final = (pl.String, pl.Categorical, pl.Enum)
-_OWN: Final = Periods(0, 0)
-_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # categories know no time
 
 
 @dataclass(slots=True, eq=False, repr=False, kw_only=True)
@@ -70,7 +67,7 @@ class Frames(Reader):
         if not carried:
             return frame
         rule = self.asset.rules.get(name)
-        if isinstance(rule, Periods) and rule != _OWN:
+        if isinstance(rule, Periods) and rule != OWN:
             return self._periods(frame, name, rule, keys)
         return self._limited(frame, name, carried, keys)
 
@@ -94,14 +91,14 @@ class Frames(Reader):
         if column not in upstream.columns:
             return self._read(name, keys).select(pl.col(column).cast(pl.String).unique())
         place = upstream.columns.index(column)
-        there = frozenset(upstream.dimensions[place].keys(_ANY_TIME))  # what it has no longer is nobody's key
+        there = frozenset(upstream.dimensions[place].keys(ANY_TIME))  # what it has no longer is nobody's key
         found = sorted({value for key in keys if (value := upstream.values(key)[place]) in there})
         return pl.LazyFrame({column: found}, schema={column: pl.String})
 
     def extent(self) -> list[str]:
         """What decides, beside the code, which rows have no key: the definition's first and last keys, its values."""
         return [
-            f"{d.first_key}..{d.final_key}" if isinstance(d, TimePartitions) else json.dumps(d.keys(_ANY_TIME))
+            f"{d.first_key}..{d.final_key}" if isinstance(d, TimePartitions) else json.dumps(d.keys(ANY_TIME))
             for d in self.partitions.dimensions
         ]
 
@@ -181,7 +178,7 @@ class Frames(Reader):
         for place, mine in enumerate(link.pairs):
             if mine is None or isinstance(mine, TimePartitions) or mine.column not in self.carried(name):
                 continue
-            listed = frozenset(mine.keys(_ANY_TIME))
+            listed = frozenset(mine.keys(ANY_TIME))
             if strangers := sorted({link.upstream.values(key)[place] for key in made} - listed):
                 found[mine.column] = strangers
         return found
@@ -213,7 +210,7 @@ class Frames(Reader):
         """Whether some row is read by several of these keys, so that each has to be computed by itself."""
         for name in self.asset.reads:
             rule = self.asset.rules.get(name)
-            if isinstance(rule, Periods) and rule != _OWN:
+            if isinstance(rule, Periods) and rule != OWN:
                 return True
             if name in self.links and self._own_windows(name, keys) is None:
                 return True
@@ -308,7 +305,7 @@ class Frames(Reader):
         place = self.partitions.columns.index(windows.column)
         values = list(dict.fromkeys(self.partitions.values(key)[place] for key in keys))
         node, rule = self.graph.node(name), self.asset.rules.get(name)
-        if rule in (None, _OWN) and isinstance(node, Asset | Source) and node.time:
+        if rule in (None, OWN) and isinstance(node, Asset | Source) and node.time:
             return limit(frame, node.time, windows, values, of=name, into=windows.column)
         self._require_free(frame, name, windows.column)
         if len(values) == 1:
@@ -323,7 +320,7 @@ class Frames(Reader):
         number = next((n for n, theirs in enumerate(link.upstream.dimensions) if theirs is link.upstream.time), None)
         if windows is None or number is None or windows.column not in self.carried(name) or link.is_same(number):
             return {}
-        if isinstance(node, Asset | Source) and node.time and link.rule in (None, _OWN):
+        if isinstance(node, Asset | Source) and node.time and link.rule in (None, OWN):
             return {}  # cut by its own time
         place, owner = self.partitions.columns.index(windows.column), dict[str, str]()
         for key in keys:

@@ -9,20 +9,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from lakehouse.assets import Asset, Source
 from lakehouse.errors import SourceError
 from lakehouse.graph import partitions_of
 from lakehouse.mapping import Named
 from lakehouse.records import Input
-from lakehouse.rules import All, Periods
+from lakehouse.rules import OWN, All, Periods
 from lakehouse.selection import describe
 from lakehouse.upstreams import Upstreams
 
 __all__ = ["Inputs", "RowTable"]
-
-_OWN: Final = Periods(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ class Inputs(Upstreams):
         """The keys of which an argument's rows are versioned: all that there are, and those that a rule reaches."""
         partitions, rule = self.survey.partitions(asset), asset.rules.get(name)
         keys = partitions.keys(self.survey.time, include_current=True)
-        if not isinstance(rule, Periods) or rule == _OWN or (windows := partitions.time) is None:
+        if not isinstance(rule, Periods) or rule == OWN or (windows := partitions.time) is None:
             return keys
         place, found = partitions.columns.index(windows.column), dict[str, None]()
         for values in map(partitions.values, keys):
@@ -187,7 +184,7 @@ class Inputs(Upstreams):
         """The version of a source's files: of those that can hold rows of the key, where that is cheap to tell."""
         now, windows = self.survey.sources.now(source.name), asset.partitions.time
         rule = asset.rules.get(source.name)
-        is_cut = source.name in asset.reads and not self.is_whole(asset, source) and rule in (None, _OWN)
+        is_cut = source.name in asset.reads and not self.is_whole(asset, source) and rule in (None, OWN)
         is_told = source.format == "parquet" and source.is_glob and source.time is not None
         if not is_told or windows is None or not is_cut:
             return now.version

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import polars as pl
@@ -16,14 +15,13 @@ import polars as pl
 from lakehouse.assets import Source
 from lakehouse.errors import SourceError
 from lakehouse.frames import Frames
-from lakehouse.partitions.dimension import Dimension
+from lakehouse.partitions.dimension import ANY_TIME, Dimension
 from lakehouse.partitions.timekinds import TimePartitions
 from lakehouse.sources.now import SourceNow
 from lakehouse.windows import require_time, without_window
 
 __all__ = ["Intake", "unread_values"]
 
-_FAR_AWAY: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _FEW: Final = 5
 
 
@@ -91,7 +89,7 @@ class Intake:
                     found += [e.name.prefix(f"{column}\0") for e in without_window(time, dtype, dimension)]
                 continue
             key = pl.col(column).cast(pl.String)
-            stranger = key.is_not_null() & ~key.is_in(dimension.keys(_FAR_AWAY))
+            stranger = key.is_not_null() & ~key.is_in(dimension.keys(ANY_TIME))
             found += [
                 key.is_null().sum().alias(f"{column}\0null"),
                 stranger.sum().alias(f"{column}\0unlisted"),

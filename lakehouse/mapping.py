@@ -15,12 +15,10 @@ from lakehouse.errors import DefinitionError
 from lakehouse.partitions.dimension import Dimension, Partitions
 from lakehouse.partitions.product import Product
 from lakehouse.partitions.timekinds import TimePartitions
-from lakehouse.rules import All, Keys, Latest, Periods, Rule
+from lakehouse.rules import OWN, All, Keys, Latest, Periods, Rule
 
 __all__ = ["Link", "Named", "link"]
 
-
-_OWN: Final = Periods(0, 0)
 _NESTED: Final = {  # the longer windows of which each holds whole ones of a unit
     "hour": ("day", "week", "month", "quarter", "year"),
     "day": ("week", "month", "quarter", "year"),
@@ -69,7 +67,7 @@ class Link:
 
     def __post_init__(self) -> None:
         self._positions.update({column: number for number, column in enumerate(self.reader.columns)})
-        is_usual = self.rule in (None, _OWN)
+        is_usual = self.rule in (None, OWN)
         # Keys of several dimensions tell their columns.
         is_spelled_alike = len(self.pairs) == 1 or self.reader.columns == self.upstream.columns
         paired = zip(self.pairs, self.upstream.dimensions, strict=True)
@@ -86,7 +84,7 @@ class Link:
     def splits_windows(self) -> bool:
         """Whether an upstream window may lie in several of the reader's, each of which then reads all of it."""
         mine, theirs = self.reader.time, self.upstream.time
-        if not self.is_by_window or mine is None or theirs is None or self.rule not in (None, _OWN):
+        if not self.is_by_window or mine is None or theirs is None or self.rule not in (None, OWN):
             return False
         is_nested = mine.unit == theirs.unit or mine.unit in _NESTED.get(theirs.unit, ())
         return not (is_nested and mine.timezone == theirs.timezone)
@@ -137,8 +135,8 @@ class Link:
 
     def _span(self, mine: TimePartitions, value: str) -> tuple[datetime, datetime]:
         """The half-open interval of the windows that a key reads."""
-        periods = self.rule if isinstance(self.rule, Periods) else _OWN
-        if periods == _OWN:
+        periods = self.rule if isinstance(self.rule, Periods) else OWN
+        if periods == OWN:
             window = mine.window(value)
             return window.start, window.end
         first, last = mine.window(mine.shift(value, periods.first)), mine.window(mine.shift(value, periods.last))
@@ -167,7 +165,7 @@ class Link:
         if not isinstance(mine, TimePartitions) or not isinstance(theirs, TimePartitions):
             return [value]
         window = theirs.window(value)
-        periods = self.rule if isinstance(self.rule, Periods) else _OWN
+        periods = self.rule if isinstance(self.rule, Periods) else OWN
         first, last = mine.holding(window.start) - periods.last, mine.holding(window.end) - periods.first
         near = map(mine.at, range(max(first, 0), last + 1))
         return [own for own in near if value in self._along(mine, theirs, own)]
@@ -186,7 +184,7 @@ class Link:
 
     def text(self) -> str:
         """The rule in words, for a person who looks at the graph; empty where keys are the same."""
-        if self.rule not in (None, _OWN):
+        if self.rule not in (None, OWN):
             return str(self.rule)
         if self.is_same_key:
             return ""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lakehouse.callsite import caller
 from lakehouse.errors import DefinitionError
 
-__all__ = ["All", "Keys", "Latest", "Periods", "Rule"]
+__all__ = ["OWN", "All", "Keys", "Latest", "Periods", "Rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,5 @@ class Keys:
 
 
 Rule = Periods | All | Latest | Keys
+OWN: Final = Periods(0, 0)
+"""The key's own window: what is read where nothing else is said."""

@@ -6,15 +6,14 @@ Knows how neighbours, dimensions and combinations are drawn together. Knows no c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from lakehouse.errors import PartitionKeyError
 from lakehouse.grammar import Dims, Item, Quoted, Range, Value, naming, naming_in_path
 from lakehouse.partitions import Dimension, Partitions, Product, Unpartitioned
+from lakehouse.partitions.dimension import ANY_TIME
 
 __all__ = ["describe"]
 
-_WHENEVER = datetime.max.replace(tzinfo=UTC)  # for dimensions that have the same keys at any time
 
 _Box = tuple[tuple[str, ...], ...]
 """Values for each dimension, in each of whose combinations there is a key."""
@@ -69,7 +68,7 @@ def _of_product(keys: Iterable[str], product: Product) -> list[Item]:
     numbers = [*range(len(product.dimensions))][::-1]
     for number in sorted(numbers, key=lambda number: product.dimensions[number] is not time):  # time first
         boxes = _merged(boxes, number)
-    complete = [None if each is time else frozenset(each.keys(_WHENEVER)) for each in product.dimensions]
+    complete = [None if each is time else frozenset(each.keys(ANY_TIME)) for each in product.dimensions]
     return [item for box in boxes for item in _items(box, product, complete)] + others
 
 

@@ -36,7 +36,7 @@ class Upstreams:
     def forget(self, upstream: str) -> None:
         """An asset's log went on, or a source changed: what was told of it may be otherwise."""
         self._wholes.pop(upstream, None)
-        self._left_over = {entry: found for entry, found in self._left_over.items() if entry[1] != upstream}
+        self._left_over = {entry: found for entry, found in self._left_over.items() if upstream not in entry}
         self._reads = {entry: named for entry, named in self._reads.items() if entry[1] != upstream}
         for pair in [pair for pair in self._links if upstream in pair]:
             del self._links[pair]

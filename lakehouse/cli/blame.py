@@ -46,7 +46,7 @@ def print_failures(screen: Screen, lake: Lake, outcome: Outcome, *, planned: int
         _print_block(screen, lake, failed, skipped)
     if outcome.error is not None:
         print_error(screen, outcome.error)
-    elif (undone := planned - len(outcome.results)) > 0:
+    elif groups and (undone := planned - len(outcome.results)) > 0:
         screen.note(f"stopped at the first failure; not begun: {plural(undone, 'partition')}")
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from lakehouse.callsite import CallSite
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from lakehouse.partitions.product import Product
     from lakehouse.partitions.timekinds import TimePartitions
 
-__all__ = ["Dimension", "Partition", "Partitions", "Window"]
+__all__ = ["ANY_TIME", "Dimension", "Partition", "Partitions", "Window"]
+
+ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Whenever: for dimensions that have the same keys at any time."""
 
 
 @dataclass(frozen=True, slots=True)
