@@ -40,7 +40,7 @@ class Frames(Reader):
         links: of what the function reads, what is stored by key, with the rule from key to key.
         reads: by name and key, the upstream keys that there are.
         keys: those that are asked for.
-        size_bytes: of all the files that are read for them.
+        upstream_bytes: the size of the files that are read for them of other assets.
     """
 
     asset: Asset
@@ -48,8 +48,13 @@ class Frames(Reader):
     links: Mapping[str, Link]
     reads: Callable[[str, str], Sequence[str]]
     keys: Sequence[str] = ()
-    size_bytes: int = 0
+    upstream_bytes: int = 0
     _carried: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """How much is read; of the rows that a function gives, what is known by now: once it was called."""
+        return self.upstream_bytes + sum(now.size_bytes for now in self.sources.values())
 
     def arguments(self, keys: Sequence[str]) -> dict[str, pl.LazyFrame]:
         """The function's arguments by name, for these keys."""

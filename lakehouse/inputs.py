@@ -137,17 +137,11 @@ class Inputs(Upstreams):
             return found if not (described and named.beyond) else _with(found, None, named.beyond)
         return _with(found, self._described(node, named), named.beyond)
 
-    def size_bytes(self, asset: Asset, keys: Sequence[str] | None) -> int:
-        """The size of all the files that some keys read.
-
-        Raises:
-            SourceError: a source is missing or cannot be read.
-        """
+    def upstream_bytes(self, asset: Asset, keys: Sequence[str] | None) -> int:
+        """The size of the files of other assets that some keys read (None: of those that every key reads)."""
         total = 0
-        for node in self.survey.graph.inputs(asset.name):
-            if isinstance(node, Source):
-                total += self.survey.source_for(asset, node, keys).size_bytes
-            elif self.is_whole(asset, node):
+        for node in (node for node in self.survey.graph.inputs(asset.name) if isinstance(node, Asset)):
+            if self.is_whole(asset, node):
                 if node.name not in self._sizes:
                     self._sizes[node.name] = self._size_of(node, self.whole(node)[0].keys)
                 total += self._sizes[node.name]

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from lakehouse.assets import Asset
+from lakehouse.errors import RequestError
 from lakehouse.log import Log
+from lakehouse.partitions import Categories, Dynamic, Partitions
 from lakehouse.projection import project
 from lakehouse.records import Commit, Provenance
 from lakehouse.staging import Run
 from lakehouse.storage_errors import storage_errors
 
-__all__ = ["KeyList"]
+__all__ = ["KeyList", "kept_by_hand"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +80,46 @@ class KeyList:
                         raise error
                     return [*concerned]
                 self.log.extend(fold)
+
+
+def kept_by_hand(partitions: Partitions, asset: Asset, column: str | None) -> Dynamic:
+    """The dimension whose keys are added and removed, with its present keys.
+
+    Args:
+        partitions: the asset's, all keys told.
+        asset: whose.
+        column: which column, where there are several; None: the only one.
+
+    Raises:
+        RequestError: there is none, or several and none is named.
+    """
+    kept = {item.column: item for item in partitions.dimensions if isinstance(item, Dynamic) and not item.discover}
+    if column in kept:
+        return kept[column]
+    if column is not None:
+        named = ", ".join(kept) or "none"
+        raise RequestError(
+            f"{asset.name} has no dynamic column {column!r}",
+            code="dimension-unknown",
+            help=f"dynamic columns: {named} ({asset.where})",
+        )
+    if len(kept) > 1:
+        message = f"{asset.name} has several dynamic columns: {', '.join(kept)}"
+        raise RequestError(message, code="dimension-unnamed", help=f"name one: --column {next(iter(kept))}")
+    if not kept:
+        raise RequestError(
+            f"the keys of {asset.name} follow from its definition; none are added or removed",
+            code="partitions-fixed",
+            help=_where_to_edit(asset),
+        )
+    return next(iter(kept.values()))
+
+
+def _where_to_edit(asset: Asset) -> str:
+    partitions, where = asset.partitions, asset.where
+    if any(isinstance(dimension, Dynamic) for dimension in partitions.dimensions):
+        return f"they are the values found in the data: Dynamic(…, discover=True) ({where})"
+    listed = next((item for item in partitions.dimensions if isinstance(item, Categories)), None)
+    if listed is not None:
+        return f"edit the values of Categories({listed.column!r}, […]) ({where})"
+    return f"edit start= or end= ({where})" if partitions.time else f"it has one partition ({where})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,14 +18,12 @@ from lakehouse.assets import Asset
 from lakehouse.callsite import caller
 from lakehouse.declaring import Declaring
 from lakehouse.disk import Disk
-from lakehouse.errors import DefinitionError, LakeError, RequestError, SourceError
+from lakehouse.errors import DefinitionError, LakeError, RequestError
 from lakehouse.garbage import collected_later
-from lakehouse.partitions.categories import Dynamic
-from lakehouse.plan import Filter, Plan, make_plan, matches
+from lakehouse.plan import Filter, Plan
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, Scope, Selection, resolve_all
 from lakehouse.survey import Survey
-from lakehouse.why import why
 
 if TYPE_CHECKING:
     import polars as pl
@@ -157,7 +155,9 @@ class Lake(Declaring):
         if not (picked := named or self.graph.assets()):
             raise DefinitionError("the lake has no assets", help="declare one: @lake.asset(partitions=Monthly(...))")
         survey = survey or self.survey()
-        faults = {} if named else self._faults(survey)
+        from lakehouse.planning import faults as faults_of
+
+        faults = {} if named else faults_of(survey)
         scopes = [
             Scope(asset.name, survey.partitions(asset), asset.where)
             for asset in self.graph.assets()
@@ -166,21 +166,6 @@ class Lake(Declaring):
         if not scopes:
             raise next(iter(faults.values()))
         return replace(resolve_all(selection, scopes, survey.time, include_current), faults=faults)
-
-    def _faults(self, survey: Survey) -> dict[str, LakeError]:
-        """The assets of which nothing can be told, they or what they are made of: the others go on without them."""
-        faults: dict[str, LakeError] = {}
-        for asset in self.graph.assets():
-            above = [name for name in self.graph.upstream_assets(asset.name) if name in faults]
-            if above:
-                faults[asset.name] = faults[above[0]]
-                continue
-            try:
-                survey.fold(asset.name)
-                survey.partitions(asset)
-            except (DefinitionError, SourceError) as error:
-                faults[asset.name] = error
-        return faults
 
     def status(
         self, selection: Selection | str | Iterable[str] | None = None, *, assets: Iterable[str] = ()
@@ -283,8 +268,10 @@ class Lake(Declaring):
             PartitionKeyError: a key cannot be the name of a folder.
             StorageError: the log cannot be written.
         """
-        survey = self.survey()
-        dimension = _dynamic(survey, self.graph.asset(asset), column)
+        from lakehouse.keylist import kept_by_hand
+
+        survey, declared = self.survey(), self.graph.asset(asset)
+        dimension = kept_by_hand(survey.partitions(declared), declared, column)
         wanted = dimension.require_keys(list(keys))
         return self._change_keys(survey, asset, dimension.column, wanted, "add")
 
@@ -297,8 +284,10 @@ class Lake(Declaring):
             RequestError: the asset has no such partitions, or their keys are found in the data.
             StorageError: the log cannot be written.
         """
-        survey = self.survey()
-        dimension = _dynamic(survey, self.graph.asset(asset), column)
+        from lakehouse.keylist import kept_by_hand
+
+        survey, declared = self.survey(), self.graph.asset(asset)
+        dimension = kept_by_hand(survey.partitions(declared), declared, column)
         return self._change_keys(survey, asset, dimension.column, list(keys), "remove")
 
     def _change_keys(
@@ -337,47 +326,10 @@ class Lake(Declaring):
         upstream: bool = True,
     ) -> Plan:
         """What making these partitions takes: they, and before them what they are made of and is not fresh."""
-        with collected_later():
-            return self._plan(survey, resolution.keys_by_asset, force=force, only=only, upstream=upstream)
+        from lakehouse.planning import plan_for
 
-    def _plan(
-        self,
-        survey: Survey,
-        asked: Mapping[str, Sequence[str]],
-        *,
-        force: bool,
-        only: Sequence[Filter],
-        upstream: bool,
-    ) -> Plan:
-        order = self.graph.with_upstream(asked) if upstream else [self.graph.asset(name) for name in asked]
-        keys: dict[str, list[str]] = {
-            asset.name: [key for key in asked.get(asset.name, ()) if matches(survey.state(asset, key), only)]
-            for asset in order
-        }
-        named = {name: frozenset(found) for name, found in keys.items()}
-        for asset in reversed(order) if upstream else ():
-            for name in self.graph.upstream_assets(asset.name):
-                upper, known = self.graph.asset(name), {*keys[name]}
-                needed = survey.inputs.upstream_keys(asset, upper, keys[asset.name])
-                if more := [key for key in needed if key not in known and survey.state(upper, key).is_due]:
-                    keys[name] = sorted([*keys[name], *more], key=survey.partitions(upper).order)
-        plan = make_plan(
-            keys,
-            lambda name, key: survey.state(self.graph.asset(name), key),
-            forced=lambda name, key: force and key in named[name],
-            explained=lambda name, key: why(survey, self.graph.asset(name), key),
-        )
-        for name in dict.fromkeys(step.asset for step in plan.to_make):
-            survey.sources.look_at_all(self.graph.asset(name))
-        is_every_missing = not only or "missing" in only
-        open_ended = frozenset(
-            name
-            for name, found in asked.items()
-            if is_every_missing
-            and any(isinstance(d, Dynamic) and d.discover for d in self.graph.asset(name).partitions.dimensions)
-            and {*found}.issuperset(survey.partitions(self.graph.asset(name)).keys(survey.time))
-        )
-        return replace(plan, open_ended=open_ended)
+        with collected_later():
+            return plan_for(survey, resolution.keys_by_asset, force=force, only=only, upstream=upstream)
 
     def run(
         self,
@@ -454,32 +406,6 @@ class Lake(Declaring):
                 details=[f"{result.asset} {result.key}: {(result.error or {}).get('message')}" for result in failed],
             )
         return outcome.results
-
-
-def _dynamic(survey: Survey, asset: Asset, column: str | None) -> Dynamic:
-    """The dimension of an asset whose keys are kept in the lake, with its keys told."""
-    found = [
-        dimension
-        for dimension in survey.partitions(asset).dimensions
-        if isinstance(dimension, Dynamic) and column in (None, dimension.column)
-    ]
-    if not found:
-        named = "" if column is None else f" by {column!r}"
-        raise RequestError(
-            f"{asset.name} has no dynamic partitions{named}, they are {asset.partitions.kind}",
-            code="not-dynamic",
-            help=f"its keys are declared in {asset.where}",
-        )
-    if len(found) > 1:
-        names = ", ".join(dimension.column for dimension in found)
-        raise RequestError(f"{asset.name} has several dynamic columns: {names}", help="name one of them")
-    if found[0].discover:
-        raise RequestError(
-            f"the keys of {asset.name} are found in the data, and not kept in a list",
-            code="not-dynamic",
-            help=f"leave out discover=True to keep them by hand ({asset.where})",
-        )
-    return found[0]
 
 
 def _by(command: str) -> dict[str, str]:

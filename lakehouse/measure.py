@@ -52,7 +52,7 @@ def frames_of(survey: Survey, asset: Asset, keys: Sequence[str] | None, spool: C
         links=links,
         reads=lambda name, key: inputs.reads(asset, nodes[name], key).keys,
         keys=keys or (),
-        size_bytes=inputs.size_bytes(asset, keys),
+        upstream_bytes=inputs.upstream_bytes(asset, keys),
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from counting import calls_of
 
+from lakehouse.cli.graph import _visit
 from lakehouse.cli.lineage import Edge, Vertex, mermaid, tree
 from lakehouse.cli.output import Screen
 
@@ -174,3 +176,14 @@ def test_names_too_long_for_the_terminal_are_not_cut(cli: Any) -> None:
     lines = cli("graph", "daily_" + "o" * 60).out.splitlines()
     assert lines[2] == "   └─ daily_" + "o" * 60 + "   daily"
     assert lines[3].split() == ["│", "2018-01-01..2018-04-09"]
+
+
+def test_what_many_read_is_walked_once() -> None:
+    """Twenty pairs, each of which reads both of the pair before: two to the twentieth ways, and forty names."""
+    reads = {"a0": (), "b0": ()}
+    for number in range(1, 21):
+        above = (f"a{number - 1}", f"b{number - 1}")
+        reads |= {f"a{number}": above, f"b{number}": above}
+    order: dict[str, None] = {}
+    assert calls_of(lambda: [_visit(name, reads, order) for name in reads]) < 500
+    assert list(order) == list(reads)

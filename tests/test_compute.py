@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lakehouse import Categories, Lake, Monthly, Partition
+from lakehouse import Categories, Lake, Monthly, Partition, compute
 from lakehouse.examples import jaffle_shop
 from lakehouse.outcome import Outcome
 
@@ -630,3 +630,40 @@ def test_rows_that_lack_a_key_in_several_ways_are_refused_in_the_words_of_the_co
     error = outcome.results[0].error or {}
     assert (outcome.results[0].result, error["code"]) == ("blocked", "key-null")
     assert error["message"].startswith("by_region: rows without a region or partition_date (")
+
+
+def test_a_function_whose_size_nobody_knows_goes_through_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a LazyFrame of a function will hold is told by nothing: it is not taken for small."""
+    lake = Lake(tmp_path / "lake")
+    lake.base = tmp_path
+    ways: list[bool] = []
+    real = compute.divided
+
+    def noted(*args: Any, spool: Any, **more: Any) -> Any:
+        ways.append(spool is not None)
+        return real(*args, spool=spool, **more)
+
+    monkeypatch.setattr(compute, "divided", noted)
+
+    @lake.source(version="1")
+    def endless() -> pl.LazyFrame:
+        return pl.LazyFrame({"day": ["a", "b"], "v": [1, 2]})
+
+    @lake.source(version="1")
+    def small() -> pl.DataFrame:
+        return pl.DataFrame({"day": ["a", "b"], "v": [1, 2]})
+
+    @lake.asset(partitions=Categories("day", ["a", "b"]))
+    def lazily(endless: pl.LazyFrame) -> pl.LazyFrame:
+        return endless
+
+    @lake.asset(partitions=Categories("day", ["a", "b"]))
+    def eagerly(small: pl.LazyFrame) -> pl.LazyFrame:
+        return small
+
+    lake.materialize("all", assets=["lazily"])
+    lake.materialize("all", assets=["eagerly"])
+    assert ways == [True, False]
+    assert lake.scan("lazily").collect().equals(lake.scan("eagerly").collect())

@@ -442,10 +442,14 @@ def test_removing_every_key_leaves_a_status_that_works(house: Warehouse) -> None
 def test_only_dynamic_keys_that_are_kept_can_be_changed(house: Warehouse) -> None:
     house.asset(LISTED)
     house.asset(Dynamic("region", discover=True), "discovered")
-    with pytest.raises(RequestError, match="kept has no dynamic partitions, they are categories"):
+    with pytest.raises(RequestError, match="the keys of kept follow from its definition") as fixed:
         house.lake.add_partitions("kept", ["latam"])
-    with pytest.raises(RequestError, match="are found in the data"):
+    assert fixed.value.help
+    assert "edit the values of Categories('region'" in fixed.value.help
+    with pytest.raises(RequestError, match="the keys of discovered follow from its definition") as found:
         house.lake.add_partitions("discovered", ["latam"])
+    assert found.value.help
+    assert "the values found in the data" in found.value.help
 
 
 # Definitions that change

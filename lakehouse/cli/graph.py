@@ -89,9 +89,11 @@ def _shown(lake: Lake, words: Sequence[str]) -> list[str]:
 
 
 def _visit(name: str, reads: dict[str, tuple[str, ...]], order: dict[str, None]) -> None:
+    if name in order:  # what many read is walked once
+        return
     for upper in reads[name]:
         _visit(upper, reads, order)
-    order.setdefault(name)
+    order[name] = None
 
 
 def _closure(names: Iterable[str], below: dict[str, tuple[str, ...]] | dict[str, list[str]]) -> set[str]:

@@ -13,7 +13,7 @@ from lakehouse.cli.output import emit, plural
 from lakehouse.cli.quoting import quoted
 from lakehouse.errors import RequestError
 from lakehouse.grammar import naming, naming_in_path
-from lakehouse.partitions.categories import Categories, Dynamic
+from lakehouse.partitions.categories import Dynamic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ def command(
     Keys are taken to the letter. Removing a key deletes nothing: data that was made for it stays, as orphaned.
     """
     from lakehouse.cli.project import load, tell_shells
+    from lakehouse.keylist import kept_by_hand
 
     screen = screen_of(color, quiet=quiet)
     lake = load(folder_of(ctx, folder))
@@ -70,12 +71,12 @@ def command(
         return 0
     if not keys:
         raise RequestError(f"no key to {action}", code="usage", help=f"lake partitions {asset} {action} KEY...")
-    dimension = _dynamic(survey, declared, column)
+    dimension = kept_by_hand(survey.partitions(declared), declared, column)
     changed = _change(lake, survey, declared, dimension, action, keys)
     after = lake.survey()
     tell_shells(folder_of(ctx, folder), lake, after)
     if form == "json":
-        known = _dynamic(after, declared, dimension.column).keys(after.time)
+        known = kept_by_hand(after.partitions(declared), declared, dimension.column).keys(after.time)
         facts = {"asset": asset, "column": dimension.column, "action": action, "changed": changed, "keys": known}
         emit({"schema_version": 1, "ok": True, "exit_code": 0, **facts})
     elif action == "add":
@@ -103,45 +104,6 @@ def _list(screen: Screen, survey: Survey, asset: Asset, form: Format) -> None:
         "last": time and time.last_key(survey.time),
     }
     emit({"schema_version": 1, **facts, "keys": keys})
-
-
-def _dynamic(survey: Survey, asset: Asset, column: str | None) -> Dynamic:
-    """The dimension whose keys are added and removed, with its present keys.
-
-    Raises:
-        RequestError: there is none, or several and none is named.
-    """
-    dimensions = survey.partitions(asset).dimensions
-    kept = {item.column: item for item in dimensions if isinstance(item, Dynamic) and not item.discover}
-    if column in kept:
-        return kept[column]
-    if column is not None:
-        named = ", ".join(kept) or "none"
-        raise RequestError(
-            f"{asset.name} has no dynamic column {column!r}",
-            code="dimension-unknown",
-            help=f"dynamic columns: {named} ({asset.where})",
-        )
-    if len(kept) > 1:
-        message = f"{asset.name} has several dynamic columns: {', '.join(kept)}"
-        raise RequestError(message, code="dimension-unnamed", help=f"name one: --column {next(iter(kept))}")
-    if not kept:
-        raise RequestError(
-            f"the keys of {asset.name} follow from its definition; none are added or removed",
-            code="partitions-fixed",
-            help=_where_to_edit(asset),
-        )
-    return next(iter(kept.values()))
-
-
-def _where_to_edit(asset: Asset) -> str:
-    partitions, where = asset.partitions, asset.where
-    if any(isinstance(dimension, Dynamic) for dimension in partitions.dimensions):
-        return f"they are the values found in the data: Dynamic(…, discover=True) ({where})"
-    listed = next((item for item in partitions.dimensions if isinstance(item, Categories)), None)
-    if listed is not None:
-        return f"edit the values of Categories({listed.column!r}, […]) ({where})"
-    return f"edit start= or end= ({where})" if partitions.time else f"it has one partition ({where})"
 
 
 def _change(
