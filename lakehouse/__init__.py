@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lakehouse.checks.declared import Check, CheckResult
+    from lakehouse.checks.readymade import accepted_values, between, matches, not_null, row_count, unique
     from lakehouse.errors import (
         AssetUnknownError,
         AuditError,
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
         Window,
         Yearly,
     )
+    from lakehouse.past.history import KeyEvent
+    from lakehouse.past.runs import LakeRun
+    from lakehouse.past.snapshots import Snapshot
+    from lakehouse.past.versiondiff import Difference
     from lakehouse.records import Input, Materialization, Version
     from lakehouse.rules import All, Keys, Latest, Periods
     from lakehouse.status import AssetStatus, PartitionStatus
@@ -43,15 +49,20 @@ __all__ = [
     "AssetUnknownError",
     "AuditError",
     "Categories",
+    "Check",
+    "CheckResult",
     "ComputeError",
     "Daily",
     "DefinitionError",
+    "Difference",
     "Dynamic",
     "Hourly",
     "Input",
+    "KeyEvent",
     "Keys",
     "Lake",
     "LakeError",
+    "LakeRun",
     "Latest",
     "Materialization",
     "MaterializeError",
@@ -62,15 +73,25 @@ __all__ = [
     "Periods",
     "Quarterly",
     "RequestError",
+    "Snapshot",
     "SourceError",
     "StorageError",
     "Version",
     "Weekly",
     "Window",
     "Yearly",
+    "accepted_values",
+    "between",
+    "matches",
+    "not_null",
+    "row_count",
+    "unique",
 ]
 
 _HOMES = {
+    "lakehouse.checks.declared": ("Check", "CheckResult"),
+    "lakehouse.checks.readymade": ("accepted_values", "between", "matches", "not_null", "row_count", "unique"),
+    "lakehouse.past.history": ("KeyEvent",),
     "lakehouse.lake": ("Lake", "MaterializeError"),
     "lakehouse.rules": ("All", "Keys", "Latest", "Periods"),
     "lakehouse.partitions": (
@@ -78,7 +99,10 @@ _HOMES = {
         *("Partition", "Window"),
     ),
     "lakehouse.records": ("Input", "Materialization", "Version"),
+    "lakehouse.past.runs": ("LakeRun",),
+    "lakehouse.past.snapshots": ("Snapshot",),
     "lakehouse.status": ("AssetStatus", "PartitionStatus"),
+    "lakehouse.past.versiondiff": ("Difference",),
 }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lakehouse import layout
 from lakehouse.callsite import CallSite
+from lakehouse.checks.declared import Check, require_list
 from lakehouse.errors import DefinitionError
 from lakehouse.partitions import Partitions, Unpartitioned
 from lakehouse.rules import All, Keys, Latest, Periods, Rule
@@ -43,6 +44,7 @@ __all__ = [
     "declare_query",
     "declare_source",
     "declare_view",
+    "where_of",
 ]
 
 SortBy = tuple[str, ...] | Literal["all columns"] | None
@@ -87,6 +89,7 @@ class Asset:
         sort_by: in which order rows are written; None: the order of the result.
         schema: the declared contract; None: learned at the first materialization.
         version: replaces the code version; None: told from the code.
+        checks: what has to hold of each partition before it is published; no part of the code version.
         description: the function's docstring, first line.
         where: the line that declares it.
     """
@@ -104,6 +107,7 @@ class Asset:
     version: str | None
     description: str
     where: CallSite
+    checks: tuple[Check, ...] = ()
 
 
 Node = Source | View | Asset
@@ -111,9 +115,15 @@ Node = Source | View | Asset
 
 @dataclass(slots=True)
 class Definitions:
-    """Everything that is declared for one lake, in the order of declaration."""
+    """Everything that is declared for one lake, in the order of declaration.
+
+    Attributes:
+        nodes: by name, sources, views and assets.
+        checks: those that are declared apart from what they are of, with its name.
+    """
 
     nodes: dict[str, Node] = field(default_factory=dict)
+    checks: list[tuple[str, Check]] = field(default_factory=list)
 
     def add(self, node: Node) -> None:
         """Declare one more.
@@ -166,6 +176,7 @@ class AssetOptions:
     version: str | None = None
     upstream: Mapping[str, Rule] | None = None
     time: str | None = None
+    checks: Sequence[Check] = ()
 
 
 def declare_asset(function: Callable[..., Any], options: AssetOptions) -> Asset:
@@ -262,6 +273,7 @@ def _with_options(asset: Asset, options: AssetOptions) -> Asset:
         sort_by=order,
         schema=dict(options.schema) if options.schema else None,
         version=options.version,
+        checks=require_list(f"asset {name!r}", options.checks, where),
     )
 
 

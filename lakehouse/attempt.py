@@ -7,29 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from lakehouse import layout
 from lakehouse.assets import Asset, Source
+from lakehouse.checks.ofsources import SourceCheckError
+from lakehouse.checks.vetting import Vetting
 from lakehouse.disk import digest_file
 from lakehouse.errors import AuditError, ComputeError, DefinitionError, LakeError, SourceError, StorageError
 from lakehouse.outcome import Reporter
 from lakehouse.plan import Step
+from lakehouse.portions import Made, Portion, Refused
 from lakehouse.publish import Staged
 from lakehouse.records import Input, Materialization, Schema, Version
 from lakehouse.staging import Run
+from lakehouse.storage_errors import storage_errors
 from lakehouse.survey import Survey
 from lakehouse.verdicts import Verdicts
 
 if TYPE_CHECKING:
+    from lakehouse.checks.judging import Verdict
+    from lakehouse.checks.reconciling import Tallies
     from lakehouse.compute import Batch
     from lakehouse.work import Work
 
-__all__ = ["Attempt", "Portion"]
+__all__ = ["Attempt"]
 
-_COMMIT_KEYS: Final = 256
-_COMMIT_TIME: Final = timedelta(seconds=2)
 _NOT_SEPARABLE: Final = (
     "made key by key: together with others, {key} has other rows than alone; to make all in one pass, rank and "
     "limit within each partition (.over({column})), or say so with a parameter named `partition`"
@@ -40,17 +45,21 @@ _FAILURES: Final = (SourceError, DefinitionError, ComputeError, AuditError)
 Inputs = Mapping[str, Mapping[str, Input]]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Portion:
-    """What is worth a commit: staged partitions, and attempts that failed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Computed:
+    """What was computed in one go.
 
-    began: datetime
-    staged: list[Staged] = field(default_factory=list)
-    failures: list[Materialization] = field(default_factory=list)
+    Attributes:
+        batch: the rows.
+        inputs: by key, the versions of what they were computed from.
+        checks: what the checks of the sources said.
+        tallies: what the asset's own checks have to know of its upstreams.
+    """
 
-    def is_due(self, now: datetime) -> bool:
-        """Whether it is large or old enough: a killed backfill keeps what was committed."""
-        return len(self.staged) + len(self.failures) >= _COMMIT_KEYS or now - self.began >= _COMMIT_TIME
+    batch: Batch
+    inputs: Inputs
+    checks: tuple[Mapping[str, Any], ...]
+    tallies: Tallies | None
 
 
 @dataclass(slots=True, eq=False, repr=False, kw_only=True)
@@ -66,6 +75,8 @@ class Attempt:
         may_change: whether the schema may be another than the contract.
         fail_fast: whether to stop at the first failure.
         in_memory_bytes: inputs up to this size are split in memory; None: the default.
+        should_stop: whether to end after what is computed, or with the portion that is due.
+        vetting: asks the checks.
         schema: the contract under which the staged files are written; None before anything was staged.
         notes: what a reader of the results should know.
         latest: the latest time in each time column that was read.
@@ -79,6 +90,8 @@ class Attempt:
     may_change: bool
     fail_fast: bool
     in_memory_bytes: int | None
+    should_stop: Callable[[], bool]
+    vetting: Vetting
     schema: Schema | None = None
     notes: list[str] = field(default_factory=list)
     latest: dict[str, str] = field(default_factory=dict)
@@ -91,13 +104,12 @@ class Attempt:
         """
         portion = Portion(self._now())
         for staged in self._all():
-            if isinstance(staged, Staged):
-                portion.staged.append(staged)
-            else:
-                portion.failures.append(staged)
+            portion.add(staged)
             if portion.is_due(self._now()):
                 yield portion
                 portion = Portion(self._now())
+                if self.should_stop():
+                    break
             if self.fail_fast and not isinstance(staged, Staged):
                 break
         if portion.staged or portion.failures:
@@ -114,7 +126,7 @@ class Attempt:
     def _code(self) -> str:
         return self.survey.code(self.asset).digest
 
-    def _all(self) -> Iterator[Staged | Materialization]:
+    def _all(self) -> Iterator[Made]:
         keys, began, apart = list(self.steps), self._now(), ""
         try:
             together = None if self._is_taken_apart(keys) else self._together(keys)
@@ -124,15 +136,16 @@ class Attempt:
             if is_of_one and not isinstance(error, DefinitionError) and len(keys) > 1:
                 together, apart = None, error.message
             else:
-                yield from (self.reporter.failed(self.steps[key], error, started=began) for key in keys)
+                yield from (self._failed(key, error, began) for key in keys)
                 return
         if together is not None:
-            batch, inputs = together
             for key in keys:
-                yield self._stage(key, batch, inputs[key], began)
+                yield self._stage(key, together, began)
             return
         has_failed = False
         for key in keys:
+            if self.should_stop():
+                return
             result = self._alone(key)
             has_failed |= not isinstance(result, Staged)
             yield result
@@ -153,7 +166,14 @@ class Attempt:
         columns = ", ".join(f'"{column}"' for column in self.asset.partitions.columns)
         self.notes.append(_NOT_SEPARABLE.format(key=key, column=columns))
 
-    def _together(self, keys: Sequence[str]) -> tuple[Batch, Inputs] | None:
+    def _failed(self, key: str, error: LakeError, began: datetime) -> Materialization:
+        """The record of a partition of which nothing could be staged."""
+        record = self.reporter.failed(self.steps[key], error, started=began)
+        if isinstance(error, SourceCheckError):
+            return record.with_(checks=tuple(error.judged.for_record()))
+        return record
+
+    def _together(self, keys: Sequence[str]) -> _Computed | None:
         """The whole batch in one pass; None where the function does not give each partition its own rows."""
         from lakehouse.compute import NotSeparableError, compute_together
 
@@ -164,21 +184,21 @@ class Attempt:
             self._verdicts.keep("separable", self._code, error.args[0])
             self._note_not_separable(error.args[0])
             return None
-        if made[0].is_told:
+        if made.batch.is_told:
             self._verdicts.keep("separable", self._code, True)  # noqa: FBT003  the verdict itself
         return made
 
-    def _alone(self, key: str) -> Staged | Materialization:
+    def _alone(self, key: str) -> Made:
         from lakehouse.compute import compute_alone
 
         began = self._now()
         try:
-            batch, inputs = self._steady([key], lambda work: compute_alone(work, key))
+            made = self._steady([key], lambda work: compute_alone(work, key))
         except _FAILURES as error:
-            return self.reporter.failed(self.steps[key], error, started=began)
-        return self._stage(key, batch, inputs[key], began)
+            return self._failed(key, error, began)
+        return self._stage(key, made, began)
 
-    def _steady(self, keys: Sequence[str], compute: Callable[[Work], Batch]) -> tuple[Batch, Inputs]:
+    def _steady(self, keys: Sequence[str], compute: Callable[[Work], Batch]) -> _Computed:
         """What was computed, and the versions of what it was computed from.
 
         Sources are looked at before and after. Where one changed meanwhile it is computed once more; where it
@@ -189,8 +209,10 @@ class Attempt:
             read = {node.name: self.survey.source_for(self.asset, node, keys) for node in nodes}
             for now in read.values():
                 now.fingerprint()  # takes the times of the files; what was digested before them would not tell
+            checks = self.vetting.require_sound(read.values())
             work = self._work(keys)
             batch = compute(work)
+            tallies = self.vetting.tallies(work.frames, keys)
             self._note_absent(nodes, keys)
             # A file may change and change back: its times tell what its digest does not.
             changed = [name for name, now in read.items() if not now.is_as_it_was]
@@ -205,7 +227,12 @@ class Attempt:
         for name in inputs.by_rows(self.asset):  # of these the version stands under the argument's name
             if any(node.name in changed for node in inputs.sources_of(name)):
                 unknown[name] = Input(kind="rows", version=None)
-        return batch, {key: {**inputs.of(self.asset, key, described=True), **unknown} for key in keys}
+        return _Computed(
+            batch=batch,
+            inputs={key: {**inputs.of(self.asset, key, described=True), **unknown} for key in keys},
+            checks=checks,
+            tallies=tallies,
+        )
 
     def _reads_folders(self) -> bool:
         """Whether a source may be at fault for one key only: of Hive folders, each key reads its own."""
@@ -252,29 +279,35 @@ class Attempt:
         self.notes += [note for note in notes if note not in self.notes]
         self.latest.update(latest)
 
-    def _stage(
-        self, key: str, batch: Batch, inputs: Mapping[str, Input], began: datetime
-    ) -> Staged | Materialization:
-        """Write one partition into the run's folder, open it again, and take its digest."""
+    def _stage(self, key: str, made: _Computed, began: datetime) -> Made:
+        """Write one partition into the run's folder, open it again, ask the checks, and take its digest."""
         from lakehouse.audit import require_staged
         from lakehouse.calls import ENGINE_ERRORS, engine_error
         from lakehouse.compute import writer
 
+        batch = made.batch
         part, path = batch.parts.pop(key), self.run.spare("part")
         try:
-            part.write(path, batch.order)
-            require_staged(path, batch.schema, part.row_count)
+            with storage_errors(path, f"making {self.asset.name}"):  # told now, before what is staged is removed
+                part.write(path, batch.order)
+                require_staged(path, batch.schema, part.row_count)
+            verdicts = self.vetting.verdicts(key, path, made.tallies)
         except OSError:  # these files are the lake's own
             raise
         except ENGINE_ERRORS as error:
-            fault = error if isinstance(error, LakeError) else engine_error(error, self.asset.name)
+            fault = error if isinstance(error, LakeError) else engine_error(error, self.asset.name, at=path)
             if isinstance(fault, StorageError):
                 raise fault from error
-            return self.reporter.failed(self.steps[key], fault, started=began)
+            return self._failed(key, fault, began)
         self.schema = batch.schema
         record = self.reporter.blank(self.steps[key], started=began).with_(
-            schema=batch.schema, code=self._code, inputs=dict(inputs)
+            schema=batch.schema,
+            code=self._code,
+            inputs=dict(made.inputs[key]),
+            checks=(*made.checks, *(verdict.to_json() for verdict in verdicts)),
         )
+        if (refused := self._refused(record, verdicts, path)) is not None:
+            return refused
         return Staged(
             file=path,
             digest=digest_file(path),
@@ -283,6 +316,14 @@ class Attempt:
             record=record,
             same_rows=lambda version: self._has_same_rows(path, version),
         )
+
+    def _refused(self, record: Materialization, verdicts: Sequence[Verdict], path: Path) -> Refused | None:
+        """What becomes of a staged file that checks are against; None where none is."""
+        partition = layout.partition_path(tuple(record.partition), tuple(record.partition.values()))
+        if (error := self.vetting.refusal(verdicts, partition)) is None:
+            return None
+        failed = self.reporter.failed(self.steps[record.key], error, started=record.started)
+        return Refused(failed.with_(checks=record.checks, inputs=record.inputs), partition, path)
 
     def _has_same_rows(self, path: Path, version: Version) -> bool:
         from lakehouse.audit import same_rows

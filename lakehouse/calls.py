@@ -5,7 +5,6 @@ Knows tracebacks and the kinds of frames that other engines give. Knows nothing 
 
 from __future__ import annotations
 
-import errno
 import linecache
 import re
 import traceback
@@ -16,18 +15,14 @@ from typing import Any, Final
 import polars as pl
 
 from lakehouse.callsite import is_own_frame
-from lakehouse.errors import ComputeError, LakeError, StorageError
+from lakehouse.errors import ComputeError, LakeError
+from lakehouse.storage_errors import as_storage_error
 from lakehouse.versions import is_project_file
 
 __all__ = ["ENGINE_ERRORS", "call", "engine_error", "is_reading_error", "to_frame"]
 
 # What a Polars query raises; a panic of its Rust code derives from BaseException.
 ENGINE_ERRORS: Final = (Exception, pl.exceptions.PanicException)
-_OS_ERROR: Final = re.compile(r"\(?os error (\d+)\)?")
-# What the disk is to blame for; any other OSError may be about a file or a host that the function asked for.
-_DISK_ERRORS: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EFBIG}
-)
 # What Polars raises for a value, a row or a file that it cannot read; its other errors are about the query.
 _READING_ERRORS: Final = (
     OSError,
@@ -56,15 +51,21 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any], *, name: st
 
 def is_reading_error(error: BaseException) -> bool:
     """Whether what an engine was reading may be at fault, and neither the disk, nor the query, nor a function."""
-    if _storage_error(error) is not None:
+    if as_storage_error(error) is not None:
         return False
     engine = type(error).__module__.partition(".")[0].lstrip("_")
     return isinstance(error, _READING_ERRORS) or engine in _OTHER_ENGINES
 
 
-def engine_error(error: BaseException, name: str) -> LakeError:
-    """An error of the user's code, or of the query that it made, in the lake's words."""
-    if (storage := _storage_error(error)) is not None:
+def engine_error(error: BaseException, name: str, *, at: Path | None = None) -> LakeError:
+    """An error of the user's code, or of the query that it made, in the lake's words.
+
+    Args:
+        error: whatever was raised.
+        name: of what was computed.
+        at: where files were written meanwhile, if any were.
+    """
+    if (storage := as_storage_error(error, at, f"making {name}")) is not None:
         return storage
     text = re.split(r"\n\n(?:Resolved plan|This error occurred|Did you)", str(error))[0].strip()
     first, *rest = (text[:_MAX_MESSAGE] or "no message").splitlines()
@@ -72,21 +73,6 @@ def engine_error(error: BaseException, name: str) -> LakeError:
         f"{name}: {type(error).__name__}: {first}",
         details=[*(line.strip() for line in rest if line.strip()), *_user_frames(error)],
         context={"exception": type(error).__name__, "message": text[:_MAX_MESSAGE]},
-    )
-
-
-def _storage_error(error: BaseException) -> StorageError | None:
-    """The error as one of the disk, where an engine wrapped it in a type of its own."""
-    number = error.errno if isinstance(error, OSError) and not isinstance(error, LakeError) else None
-    if number is None and (match := _OS_ERROR.search(str(error))):
-        number = int(match[1])
-    if number not in _DISK_ERRORS:
-        return None
-    return StorageError(
-        str(error).splitlines()[0],
-        code="disk-full" if number == errno.ENOSPC else "storage",
-        help="see to the disk, then run the same command again: nothing is lost",
-        context={"errno": number},
     )
 
 

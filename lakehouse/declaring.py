@@ -8,12 +8,15 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from lakehouse import assets
 from lakehouse.assets import ALL_COLUMNS, AssetOptions, Definitions, Source, Track
 from lakehouse.callsite import caller
+from lakehouse.checks.checklists import require_read, with_checks
+from lakehouse.checks.declared import Check, Severity, declare_check, require_list
 from lakehouse.errors import DefinitionError
 from lakehouse.graph import Graph
 from lakehouse.partitions.dimension import Partitions
@@ -48,6 +51,7 @@ class Declaring:
         track: Track = "content",
         partitions: Partitions | None = None,
         format: Format | None = None,
+        checks: Sequence[Check] = (),
     ) -> Source: ...
     @overload
     def source(self, name: _F) -> _F: ...
@@ -59,6 +63,7 @@ class Declaring:
         time: str | None = None,
         nullable: Sequence[str] = (),
         version: str | Callable[[], str] | None = None,
+        checks: Sequence[Check] = (),
     ) -> Callable[[_F], _F]: ...
     def source(
         self,
@@ -72,6 +77,7 @@ class Declaring:
         partitions: Partitions | None = None,
         format: Format | None = None,  # noqa: A002  the word that users write
         version: str | Callable[[], str] | None = None,
+        checks: Sequence[Check] = (),
     ) -> Any:
         """Declare data that the lake reads and does not make: files, or the result of a function.
 
@@ -93,10 +99,13 @@ class Declaring:
             format: of the files in Hive folders, by default Parquet.
             version: of a function's rows: a text, or a function that tells it; None: nobody knows, and what reads
                 it is always stale.
+            checks: what has to hold of its rows before anything is made of them; of Hive folders, of each key's. They
+                cost one more scan a run, of what is read.
 
         Raises:
             DefinitionError: names the fault, and file and line.
         """
+        listed = require_list(f"source {name!r}" if isinstance(name, str) else "a source", checks, caller())
         if isinstance(name, str):
             if path is None:
                 raise DefinitionError(f"source {name!r} names no files ({caller()})", help="give their path")
@@ -115,6 +124,7 @@ class Declaring:
                 partitions=partitions,
                 format=format,
             )
+            source = replace(source, checks=listed)
             self._add(source)
             return source
         if track != "content" or partitions is not None or format is not None:
@@ -124,9 +134,10 @@ class Declaring:
             )
 
         def declare(function: _F) -> _F:
-            self._add(
-                assets.declare_function_source(function, time=time, version=version, schema=schema, nullable=nullable)
+            source = assets.declare_function_source(
+                function, time=time, version=version, schema=schema, nullable=nullable
             )
+            self._add(replace(source, checks=listed))
             return function
 
         return declare if name is None else declare(name)
@@ -163,6 +174,7 @@ class Declaring:
         sort_by: str | Sequence[str] | None = ALL_COLUMNS,
         schema: Mapping[str, PolarsDataType] | None = None,
         version: str | None = None,
+        checks: Sequence[Check] = (),
     ) -> Callable[[_F], _F]: ...
     def asset(
         self,
@@ -174,6 +186,7 @@ class Declaring:
         sort_by: str | Sequence[str] | None = ALL_COLUMNS,
         schema: Mapping[str, PolarsDataType] | None = None,
         version: str | None = None,
+        checks: Sequence[Check] = (),
     ) -> _F | Callable[[_F], _F]:
         """Declare a table that the lake keeps: ``@lake.asset(partitions=Monthly("2018-01"))``.
 
@@ -194,12 +207,20 @@ class Declaring:
                 right; None keeps the order of the result, which must then be the same each time.
             schema: the columns with their types; without it the first materialization decides.
             version: replaces what the lake tells from the code; raise it when the code changes.
+            checks: what has to hold of a partition before it is published: ``not_null("status")``,
+                ``row_count(min=1)``; functions are made checks by ``@lake.check``.
 
         Raises:
             DefinitionError: names the fault, and file and line.
         """
         options = AssetOptions(
-            partitions=partitions, upstream=upstream, time=time, sort_by=sort_by, schema=schema, version=version
+            partitions=partitions,
+            upstream=upstream,
+            time=time,
+            sort_by=sort_by,
+            schema=schema,
+            version=version,
+            checks=checks,
         )
 
         def declare(function: _F) -> _F:
@@ -220,6 +241,7 @@ class Declaring:
         schema: Mapping[str, PolarsDataType] | None = None,
         version: str | None = None,
         description: str = "",
+        checks: Sequence[Check] = (),
     ) -> None:
         """Declare a table that the lake keeps, made by a query in DuckDB's SQL.
 
@@ -236,6 +258,7 @@ class Declaring:
             schema: the columns with their types.
             version: replaces what the lake tells from the text.
             description: what a row is, for people.
+            checks: what has to hold of a partition before it is published.
 
         Raises:
             DefinitionError: names the fault, and file and line.
@@ -243,9 +266,49 @@ class Declaring:
         where = caller()
         text = _query_text(name, query, where.filename)
         options = AssetOptions(
-            partitions=partitions, upstream=upstream, time=time, sort_by=sort_by, schema=schema, version=version
+            partitions=partitions,
+            upstream=upstream,
+            time=time,
+            sort_by=sort_by,
+            schema=schema,
+            version=version,
+            checks=checks,
         )
         self._add(assets.declare_query(name, text, inspect.cleandoc(description), where, options))
+
+    def check(self, of: str, *, severity: Severity = "error", name: str | None = None) -> Callable[[_F], _F]:
+        """Declare what has to hold of an asset's partitions, or of a source: ``@lake.check("monthly_orders")``.
+
+        The function is given a LazyFrame of the rows of one partition, as they are to be published, with the
+        partition columns as text; with a parameter named ``partition`` it gets the key too. It returns one of:
+
+        - a Polars expression that has to be true of each row; null passes, as in an SQL CHECK. One that gives a
+          single value (``pl.len() > 0``) has to be true of the partition.
+        - a bool.
+        - a `CheckResult`, with a message and metadata.
+
+        A partition that fails, or whose check raises, is not published and keeps what it had; the others are. Checks
+        are no part of the code version: adding one makes nothing stale, and ``lake validate --deep`` runs it on what
+        is published.
+
+        Args:
+            of: the name of an asset or a source. A source is asked before anything is made of it; what reads it is
+                not made if it fails.
+            severity: ``"error"`` blocks what fails, ``"warn"`` records and shows it.
+            name: what the check is called; None: as the function is.
+
+        Raises:
+            DefinitionError: names the fault, and file and line.
+        """
+
+        def declare(function: _F) -> _F:
+            where = assets.where_of(function)
+            check = declare_check(function, severity=severity, name=name, where=where)
+            self._definitions.checks.append((of, check))
+            self._graph = None
+            return function
+
+        return declare
 
     def _add(self, node: assets.Node) -> None:
         self._definitions.add(node)
@@ -256,10 +319,13 @@ class Declaring:
         """The checked graph of what is declared.
 
         Raises:
-            DefinitionError: something is read and not declared, or a cycle; with file and line.
+            DefinitionError: something is read and not declared, or a cycle, or a check is of nothing that can be
+                checked; with file and line.
         """
         if self._graph is None:
-            self._graph = Graph(self._definitions)
+            graph = Graph(with_checks(self._definitions))
+            require_read(graph.assets())
+            self._graph = graph
         return self._graph
 
 

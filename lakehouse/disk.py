@@ -14,10 +14,12 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
+
+from lakehouse.errors import StorageError
 
 __all__ = ["Disk", "digest_file"]
 
@@ -52,10 +54,30 @@ class Disk:
         self._on_call = on_call
         self._lock = threading.Lock()
         self._made: set[Path] = set()
+        self._own: set[Path] = {self.root}
 
     def _call(self, name: str, path: Path) -> None:
+        self.require_own(path)
         with self._lock:
             self._on_call(name, path)
+
+    def require_own(self, path: Path) -> Path:
+        """The path itself, if a change there changes the lake, and nothing beside it; each folder is looked at once.
+
+        The root may be reached through a link; below it none is followed, whoever planted it.
+
+        Raises:
+            OSError: a link stands on the way from the root, or the path lies outside of it.
+        """
+        if path.parent in self._own or path == self.root or path in self.root.parents:
+            return path
+        if ".." in path.parts or self.root not in path.parents:
+            raise StorageError(f"{path} lies outside of the lake", code="outside-lake", context={"path": str(path)})
+        for folder in reversed(path.parents[: len(path.parts) - len(self.root.parts) - 1]):
+            if folder not in self._own and folder.is_symlink():
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
+            self._own.add(folder)
+        return path
 
     def path(self, relative: str) -> Path:
         """Where something lies that is named relative to the root."""
@@ -111,6 +133,13 @@ class Disk:
                 return
             if path == target:
                 code = errno.EISDIR if stat.S_ISDIR(status.st_mode) else 0
+                if not code and not path.is_file():
+                    raise StorageError(
+                        f"{path}: a broken link, a pipe or a device stands where a file belongs",
+                        code="not-a-file",
+                        help="move it away, then run the same command again: nothing is lost",
+                        context={"path": str(path)},
+                    )
             elif stat.S_ISLNK(status.st_mode):
                 code = errno.ELOOP
             else:
@@ -120,33 +149,52 @@ class Disk:
 
     def sync_folders(self, folders: Iterable[Path]) -> None:
         """Names that were added, replaced or removed in these folders are on disk when this returns."""
-        self._each("fsync folder", list(dict.fromkeys(folders)), os.O_RDONLY | os.O_DIRECTORY)
+        unique = list(dict.fromkeys(folders))
+        _raise_first(self._refused("fsync folder", unique, os.O_RDONLY | os.O_DIRECTORY))
 
     def sync_files(self, files: Sequence[Path]) -> None:
         """The bytes of these files are on disk when this returns.
 
         A sync that failed is not tried again: the kernel would call the lost pages clean, and report success.
         """
-        self._each("fsync", files, os.O_RDONLY)
+        _raise_first(self._refused("fsync", files, os.O_RDONLY))
 
-    def _each(self, name: str, paths: Sequence[Path], flags: int) -> None:
-        def sync(path: Path) -> None:
-            self._call(name, path)
-            descriptor = os.open(path, flags | os.O_CLOEXEC)
+    def sync_or_copy(self, digests: Mapping[Path, str], spare: Callable[[], Path]) -> list[Path]:
+        """Files with these digests, on disk: each itself, or a copy where its sync failed.
+
+        That is tried once, and the copy is read again: the kernel may have dropped the bytes already.
+        """
+        placed = {path: path for path in digests}
+        for path, error in self._refused("fsync", [*digests], os.O_RDONLY).items():
+            placed[path] = spare()
+            self._copy(path, placed[path])
+            if digest_file(placed[path]) != digests[path]:
+                raise error
+            self.remove(path)
+        return [*placed.values()]
+
+    def _refused(self, name: str, paths: Sequence[Path], flags: int) -> dict[Path, OSError]:
+        """The paths whose sync failed, each with its error; the others are on disk."""
+
+        def sync(path: Path) -> OSError | None:
             try:
-                _sync(descriptor)
+                self._call(name, path)
+                descriptor = os.open(path, flags | os.O_CLOEXEC)
+                try:
+                    with _naming(path):
+                        _sync(descriptor)
+                finally:
+                    os.close(descriptor)
             except OSError as error:
-                raise OSError(error.errno, error.strerror, str(path)) from error
-            finally:
-                os.close(descriptor)
+                return error
+            return None
 
         if len(paths) < 2:  # noqa: PLR2004  a pool for one file costs more than the call
-            for path in paths:
-                sync(path)
-            return
-        with ThreadPoolExecutor(min(_SYNC_THREADS, len(paths))) as pool:
-            for _ in pool.map(sync, paths):
-                pass
+            errors = [sync(path) for path in paths]
+        else:
+            with ThreadPoolExecutor(min(_SYNC_THREADS, len(paths))) as pool:
+                errors = [*pool.map(sync, paths)]
+        return {path: error for path, error in zip(paths, errors, strict=True) if error is not None}
 
     # Files
 
@@ -154,8 +202,7 @@ class Disk:
         """Write a file that was not there; its bytes are on disk when this returns, its name is not yet."""
         self._call("write", path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o666)
-        with os.fdopen(descriptor, "wb") as file:
+        with _naming(path), os.fdopen(os.open(path, flags, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             self._call("fsync", path)
@@ -185,15 +232,19 @@ class Disk:
             return _rename_if_absent(staged, target, error)
         return True
 
-    def put(self, version: Path, target: Path, spare: Path) -> None:
-        """Make `target` the bytes of `version`, in one step for whoever looks: the old file or the new one."""
-        self._call("link", spare)
+    def link(self, version: Path, name: Path) -> None:
+        """Give a version a further name, or a copy of it where that cannot be; the name is not on disk yet."""
+        self._call("link", name)
         try:
-            os.link(version, spare)
+            os.link(version, name)
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
-            self._copy(version, spare)
+            self._copy(version, name)
+
+    def put(self, version: Path, target: Path, spare: Path) -> None:
+        """Make `target` the bytes of `version`, in one step for whoever looks: the old file or the new one."""
+        self.link(version, spare)
         self._call("replace", target)
         spare.replace(target)
         # Between two names of one file a rename does nothing, and leaves the first.
@@ -222,6 +273,7 @@ class Disk:
         """Replace a file that can be computed again: in one step, but not synced; failing is no matter."""
         spare = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
         with contextlib.suppress(OSError):
+            self.require_own(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 spare.write_bytes(data)
@@ -235,10 +287,37 @@ class Disk:
         self._call("unlink", path)
         path.unlink(missing_ok=True)
 
+    def remove_if_empty(self, folder: Path) -> bool:
+        """Remove a folder that holds nothing; whether it is gone. One that stays, for whatever reason, is no harm."""
+        self._call("rmdir", folder)
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
     def remove_tree(self, folder: Path) -> None:
         """Remove a folder with all that is in it."""
         self._call("rmtree", folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """An error of the block that names no file names this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _raise_first(errors: Mapping[Path, OSError]) -> None:
+    for error in errors.values():
+        raise error
 
 
 def _sync(descriptor: int) -> None:
@@ -262,4 +341,11 @@ def _rename_if_absent(source: Path, target: Path, refused: OSError) -> bool:
     code = ctypes.get_errno()
     if code == errno.EEXIST:
         return False
+    if code in (errno.EINVAL, errno.ENOSYS):  # through FUSE, as a rule
+        raise StorageError(
+            f"{target}: this file system has neither hard links nor a rename that replaces nothing",
+            code="not-supported",
+            help="keep the lake on one that has: ext4, xfs, btrfs, APFS",
+            context={"path": str(target), "errno": code},
+        ) from refused
     raise OSError(code, os.strerror(code), str(source), None, str(target))

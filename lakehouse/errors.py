@@ -13,6 +13,7 @@ __all__ = [
     "AssetUnknownError",
     "AuditError",
     "ComputeError",
+    "DamageError",
     "DefinitionError",
     "LakeError",
     "PartitionKeyError",
@@ -124,3 +125,13 @@ class StorageError(LakeError, OSError):
 
     exit_code = 4
     default_code = "storage"
+
+
+class DamageError(ComputeError, StorageError):
+    """A version that the lake keeps is gone or has other bytes than were recorded: what reads it is not made.
+
+    As a `ComputeError` it fails the partitions that read that version, and no others.
+    """
+
+    exit_code = 4
+    default_code = "version-damaged"

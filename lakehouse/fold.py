@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Self
 
+from lakehouse.commits import Commit, Mark
 from lakehouse.records import (
     FORMAT,
-    Commit,
     Materialization,
     Provenance,
     Schema,
@@ -50,6 +50,8 @@ class KeyState:
         attempt: the newest record, where it failed or was blocked after `current`.
         attempt_commit: the number of that attempt's commit.
         superseded: kept versions, oldest first.
+        is_frozen: whether it is left as it is until somebody says otherwise, or forces it.
+        is_damaged: whether its current version was found to have other bytes than it should.
     """
 
     commit: int = 0
@@ -58,14 +60,21 @@ class KeyState:
     attempt: Materialization | None = None
     attempt_commit: int = 0
     superseded: tuple[Superseded, ...] = ()
+    is_frozen: bool = False
+    is_damaged: bool = False
 
     @property
     def version(self) -> Version | None:
         """The bytes that the key has now."""
         return self.current.version if self.current else None
 
+    @property
+    def versions(self) -> list[Version]:
+        """Every version whose bytes are kept, oldest first; the current one last."""
+        return [*(item.version for item in self.superseded), *([self.version] if self.version else [])]
+
     def after(self, commit: Commit, record: Materialization) -> KeyState:
-        """The state once the commit's record of this key is added."""
+        """The state once the commit's record of this key is added; a key that was frozen or damaged no longer is."""
         if record.result in ("failed", "blocked"):
             return replace(self, attempt=record, attempt_commit=commit.number)
         gone = {version.path for version in record.dropped}
@@ -80,6 +89,16 @@ class KeyState:
             since=self.since if is_same else commit.number,
             current=record if record.version is not None else None,
             superseded=tuple(item for item in kept if item.version.path not in gone),
+        )
+
+    def marked(self, mark: Mark) -> KeyState:
+        """The state once a commit's mark on this key is added."""
+        gone = {version.path for version in mark.dropped}
+        return replace(
+            self,
+            superseded=tuple(item for item in self.superseded if item.version.path not in gone),
+            is_frozen=self.is_frozen if mark.frozen is None else mark.frozen,
+            is_damaged=self.is_damaged or (self.version is not None and mark.damaged == self.version.digest),
         )
 
 
@@ -125,6 +144,8 @@ class Fold:
             raise ValueError(f"commit {commit.number} does not follow on commit {self.number}")
         for record in commit.records:
             self.keys[record.key] = self.key(record.key).after(commit, record)
+        for mark in commit.marks:
+            self.keys[mark.key] = self.key(mark.key).marked(mark)
         self.number, self.digest, self.time = commit.number, digest, commit.time
         self.listed |= commit.listed
         if any(record.is_ok for record in commit.records):
@@ -194,6 +215,8 @@ def _dump_key(state: KeyState) -> dict[str, Any]:
         "current": state.current and state.current.to_record(),
         "attempt_commit": state.attempt_commit,
         "attempt": state.attempt and state.attempt.to_record(),
+        "frozen": state.is_frozen,
+        "damaged": state.is_damaged,
         "superseded": [[item.version.to_json(), from_instant(item.since)] for item in state.superseded],
     }
 
@@ -208,6 +231,8 @@ def _load_key(item: Mapping[str, Any], asset: str, shared: Mapping[int, Provenan
         current=read(item["current"], item["commit"]),
         attempt=read(item["attempt"], item["attempt_commit"]),
         attempt_commit=item["attempt_commit"],
+        is_frozen=item["frozen"],
+        is_damaged=item["damaged"],
         superseded=tuple(
             Superseded(Version.from_json(version), to_instant(since)) for version, since in item["superseded"]
         ),

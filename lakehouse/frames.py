@@ -197,6 +197,16 @@ class Frames(Reader):
         below = {node.name: node for name in self.limited() for node in self.graph.inputs(name)}
         return [name for name, node in below.items() if isinstance(node, Asset)]
 
+    def read_keys(self) -> dict[str, Sequence[str]]:
+        """The keys of each upstream asset whose files may be read; all of them, where a view reads it."""
+        below = {node.name for name in self.asset.reads if name not in self.links for node in self.graph.below(name)}
+        return {
+            name: [*fold.keys]
+            if name in below
+            else list(dict.fromkeys(upper for key in self.keys for upper in self.reads(name, key)))
+            for name, fold in self.upstream.items()
+        }
+
     def keyed(self) -> list[str]:
         """The arguments that hold the rows of the requested keys and no others, with every partition column."""
         return [name for name in self.asset.reads if self.carried(name) == self.partitions.columns]
@@ -282,7 +292,7 @@ class Frames(Reader):
         node = self.graph.node(name)
         if isinstance(node, Asset):
             return published(self.root, node, self.upstream[name], keys)
-        return self.sources[name].only(keys).scan(self.spool)
+        return self.rows_of(self.sources[name].only(keys))
 
     def _renamed(self, frame: pl.LazyFrame, name: str, old: str, new: str) -> pl.LazyFrame:
         """A column of keys under another name.

@@ -189,6 +189,14 @@ class Graph:
                 pending += self.upstream_assets(name)
         return [asset for asset in self.assets() if asset.name in wanted]
 
+    def needed_by(self, source: str) -> str:
+        """Who reads a source: the way to one asset, and the names of the others."""
+        readers = [asset.name for asset in self.assets() if source in {node.name for node in self.inputs(asset.name)}]
+        if not readers:
+            return "nothing"
+        others = f"; also by {_some(readers[1:])}" if readers[1:] else ""
+        return self.path(source, readers[0]) + others
+
     def path(self, source: str, asset: str) -> str:
         """The shortest way of a source to an asset: ``stg_orders -> monthly_orders``, the source itself left out."""
         reader: dict[str, str] = {}

@@ -110,9 +110,7 @@ class Intake:
             self._judge_one(question, name, answer)
 
     def _judge_one(self, question: str, name: str, answer: pl.DataFrame) -> None:
-        found = (
-            {column: value for column, value in answer.row(0, named=True).items() if value} if answer.width else {}
-        )
+        found = {column: value for column in answer.columns if (value := _value(answer, column))}
         if question == "nulls" and found:
             raise self.frames.sources[name].fault() or _holds_nulls(self.frames.sources[name], found)
         if question == "no key":
@@ -124,11 +122,16 @@ class Intake:
 
     def _judge_parquet(self, now: SourceNow, required: list[str]) -> None:
         """Null counts from the files' footers; a scan only of columns of which those do not tell."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         counts, untold = dict.fromkeys(required, 0), {name for name in required if self._is_nested(now, name)}
         for path in now.files:
-            footer = pq.read_metadata(path)
+            try:
+                footer = pq.read_metadata(path)
+            except (OSError, pa.ArrowException):  # what reads the rows may be content with it, and else says why not
+                untold.update(required)
+                break
             indices = {footer.schema.column(index).path: index for index in range(footer.num_columns)}
             for group in (footer.row_group(number) for number in range(footer.num_row_groups)):
                 for name in [name for name in required if name not in untold]:
@@ -146,6 +149,14 @@ class Intake:
     def _is_nested(self, now: SourceNow, name: str) -> bool:
         """Whether a column has no null count of its own in a footer, only its leaves do."""
         return (now.source.schema or {})[name].is_nested()
+
+
+def _value(answer: pl.DataFrame, column: str) -> Any:
+    """The value in the one row; None for a time that is beyond Python's years."""
+    try:
+        return answer.select(column).row(0)[0]
+    except (ValueError, OverflowError, pl.exceptions.PanicException):
+        return None
 
 
 def _required(source: Source) -> list[str]:

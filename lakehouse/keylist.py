@@ -5,81 +5,46 @@ Knows what is on the list. Refuses to touch data: what was made of a removed key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
+from lakehouse.amend import Amendment, Change
 from lakehouse.assets import Asset
 from lakehouse.errors import RequestError
-from lakehouse.log import Log
+from lakehouse.fold import Fold
 from lakehouse.partitions import Categories, Dynamic, Partitions
-from lakehouse.projection import project
-from lakehouse.records import Commit, Provenance
-from lakehouse.staging import Run
-from lakehouse.storage_errors import storage_errors
 
-__all__ = ["KeyList", "kept_by_hand"]
+__all__ = ["change_keys", "kept_by_hand"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyList:
-    """The list of one partition column of one asset.
+def change_keys(
+    amendment: Amendment, column: str, keys: Sequence[str], change: Literal["add", "remove"]
+) -> list[str]:
+    """Those keys that were not on the list and are now, or were and no longer are; in the order given.
 
-    Attributes:
-        log: the asset's log.
-        column: whose keys are listed.
-        partitions: what the keys mean.
-        run: whose staging folder is used.
-        by: user, host and command.
-        clock: tells the time.
+    Where there is none, nothing is written. When this returns, the list is on disk.
+
+    Args:
+        amendment: amends the asset's log.
+        column: the partition column whose keys are listed.
+        keys: which.
+        change: what becomes of them.
+
+    Raises:
+        StorageError: the log cannot be read or written.
     """
+    concerned: dict[str, None] = {}
 
-    log: Log
-    column: str
-    partitions: Mapping[str, str]
-    run: Run
-    by: Mapping[str, str]
-    clock: Callable[[], datetime]
+    def decide(fold: Fold, _: datetime) -> Change | None:
+        nonlocal concerned
+        listed = dict.fromkeys(fold.listed.get(column, ()))
+        concerned = dict.fromkeys(key for key in keys if (key in listed) == (change == "remove"))
+        kept = [*listed, *concerned] if change == "add" else [key for key in listed if key not in concerned]
+        return Change(listed={column: tuple(kept)}) if concerned else None
 
-    def change(self, keys: Sequence[str], change: Literal["add", "remove"]) -> list[str]:
-        """Those keys that were not on the list and are now, or were and no longer are; in the order given.
-
-        Where there is none, nothing is written. When this returns, the list is on disk.
-
-        Raises:
-            StorageError: the log cannot be read or written.
-        """
-        with storage_errors(self.log.folder, "changing the keys"):
-            fold = self.log.read()
-            while True:
-                listed = dict.fromkeys(fold.listed.get(self.column, ()))
-                concerned = dict.fromkeys(key for key in keys if (key in listed) == (change == "remove"))
-                if not concerned:
-                    return []
-                kept = [*listed, *concerned] if change == "add" else [key for key in listed if key not in concerned]
-                now = self.clock()
-                commit = Commit(
-                    asset=self.log.asset,
-                    number=fold.number + 1,
-                    previous=fold.digest,
-                    time=max(now, fold.time + timedelta(microseconds=1)) if fold.time else now,
-                    shared=Provenance(
-                        run=self.run.id,
-                        code="",
-                        code_parts={},
-                        schema=fold.schema,
-                        partitions=self.partitions,
-                        by=self.by,
-                    ),
-                    records=(),
-                    listed={self.column: tuple(kept)},
-                )
-                if self.log.append(commit, self.run.spare("commit")):
-                    if (error := project(self.log, self.run, fold, synced=commit.number).error) is not None:
-                        raise error
-                    return [*concerned]
-                self.log.extend(fold)
+    amendment.commit(decide)
+    return [*concerned]
 
 
 def kept_by_hand(partitions: Partitions, asset: Asset, column: str | None) -> Dynamic:

@@ -15,17 +15,35 @@ from pathlib import Path
 from typing import Final
 
 from lakehouse import layout
+from lakehouse.commits import Commit
 from lakehouse.disk import Disk, digest_file
 from lakehouse.errors import RequestError, StorageError
 from lakehouse.fold import Fold
 from lakehouse.garbage import collected_later
-from lakehouse.records import Commit, to_instant
+from lakehouse.records import FormatError, to_instant
 from lakehouse.storage_errors import storage_errors
 
-__all__ = ["Log"]
+__all__ = ["Log", "instant_of"]
 
 _COMMIT: Final = re.compile(r"(\d{8,})\.json", re.ASCII)
 _CHECKPOINT_EVERY: Final = 64
+# What bytes may raise that are no commit.
+_NO_COMMIT: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+
+
+def instant_of(moment: str | datetime) -> datetime:
+    """The aware instant of an ISO text or a datetime; one without an offset is local time.
+
+    Raises:
+        RequestError: the text is no instant.
+    """
+    try:
+        return (to_instant(moment) if isinstance(moment, str) else moment).astimezone()
+    except (ValueError, OverflowError):  # the ends of the calendar have no time of day everywhere
+        raise RequestError(
+            f"{moment!r} is neither a commit's number nor an instant",
+            help="write it as 2026-11-20T09:12 or with its offset, 2026-11-20T09:12+01:00",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,8 @@ class Log:
         return self.disk.path(layout.log_folder(self.asset))
 
     @property
-    def _checkpoint(self) -> Path:
+    def checkpoint(self) -> Path:
+        """The file of the cached state."""
         return self.disk.path(f"{layout.cache_folder()}/log/{self.asset}.json")
 
     def _file(self, number: int) -> Path:
@@ -87,7 +106,7 @@ class Log:
             for number in range(start + 1, end + 1):
                 self._add(fold, number)
         if to is None and end - start >= _CHECKPOINT_EVERY:
-            self.disk.cache(self._checkpoint, fold.to_checkpoint())
+            self.disk.cache(self.checkpoint, fold.to_checkpoint())
         return fold
 
     def extend(self, fold: Fold) -> None:
@@ -103,20 +122,14 @@ class Log:
         """The last commit that had been made at a moment: its number, an ISO instant, or a datetime.
 
         Raises:
-            RequestError: for a number beyond the end, or a text that is neither.
+            RequestError: for a number that no commit has, or a text that is neither.
         """
         end = self.end()
         if isinstance(moment, int) or (isinstance(moment, str) and moment.isdecimal()):
-            if int(moment) > end:
+            if not 0 <= int(moment) <= end:
                 raise RequestError(f"{self.asset} has no commit {moment}", help=f"its last commit is {end}")
             return int(moment)
-        try:
-            instant = (to_instant(moment) if isinstance(moment, str) else moment).astimezone()
-        except ValueError:
-            raise RequestError(
-                f"{moment!r} is neither a commit's number nor an instant",
-                help="write it as 2026-11-20T09:12 or with its offset, 2026-11-20T09:12+01:00",
-            ) from None
+        instant = instant_of(moment)
         earlier, later = 0, end + 1
         while later - earlier > 1:
             middle = (earlier + later) // 2
@@ -151,7 +164,7 @@ class Log:
         try:
             fold.add(commit, digest)
         except ValueError as error:
-            raise self._damaged(number, str(error)) from error
+            raise self._damaged(number, str(error).removeprefix(f"commit {number} ")) from error
 
     def _read(self, number: int) -> tuple[Commit, str]:
         try:
@@ -161,13 +174,21 @@ class Log:
             if error.context["errno"] == errno.ENOENT:
                 raise self._damaged(number, "is missing") from None
             raise
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._damaged(number, f"cannot be read ({error})") from error
+        except FormatError as error:
+            raise StorageError(
+                f"{self._file(number)}: commit {number} of the log was written by a later release ({error})",
+                code="log-newer",
+                help="use that release: pip install --upgrade polars-lakehouse",
+                context={"asset": self.asset, "commit": number},
+            ) from error
+        except _NO_COMMIT as error:
+            what = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise self._damaged(number, f"cannot be read ({what})") from error
 
     def _from_checkpoint(self, end: int) -> Fold:
         """The cached state, if its commit is still the one in the log; an empty one otherwise."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            fold = Fold.from_checkpoint(self._checkpoint.read_bytes())
+        with contextlib.suppress(OSError, *_NO_COMMIT):
+            fold = Fold.from_checkpoint(self.checkpoint.read_bytes())
             if fold.asset == self.asset and 0 < fold.number <= end and self._read(fold.number)[1] == fold.digest:
                 return fold
         return Fold(self.asset)

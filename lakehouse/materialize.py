@@ -11,12 +11,17 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from lakehouse import layout
 from lakehouse.assets import Asset
 from lakehouse.attempt import Attempt
+from lakehouse.blocked import Blocked
+from lakehouse.checks.ofsources import SourceChecks
+from lakehouse.checks.vetting import Vetting
 from lakehouse.errors import ComputeError, LakeError, StorageError
 from lakehouse.fold import Fold
 from lakehouse.outcome import Event, Outcome, Reporter
 from lakehouse.plan import Plan, Step
+from lakehouse.portions import Portion
 from lakehouse.projection import Projection, project
 from lakehouse.publish import Published, Publisher
 from lakehouse.records import Provenance
@@ -42,6 +47,8 @@ class Settings:
         by: user, host and command, for the log.
         clock: tells the time.
         in_memory_bytes: inputs up to this size are split in memory; None: the default.
+        should_stop: whether the run was asked to end: no computation begins any more, and what is computed is
+            published as far as one commit goes.
     """
 
     retention: Retention
@@ -51,6 +58,7 @@ class Settings:
     by: Mapping[str, str]
     clock: Callable[[], datetime]
     in_memory_bytes: int | None = None
+    should_stop: Callable[[], bool] = lambda: False
 
 
 def materialize(survey: Survey, plan: Plan, settings: Settings, on_event: Callable[[Event], None]) -> Outcome:
@@ -89,11 +97,17 @@ def materialize(survey: Survey, plan: Plan, settings: Settings, on_event: Callab
 
 
 def _make_all(survey: Survey, plan: Plan, settings: Settings, reporter: Reporter, run: Run) -> None:
+    checks = SourceChecks(lambda: run.spare("spool"), reporter.outcome.source_checks)
     for asset in survey.graph.assets():
+        if settings.should_stop():
+            return
         steps = [*plan.of(asset.name), *(_found_since(survey, plan, asset) if asset.name in plan.open_ended else ())]
         reporter.planned += steps
         if steps:
-            _AssetRun(survey=survey, asset=asset, settings=settings, reporter=reporter, run=run).make(steps)
+            one = _AssetRun(
+                survey=survey, asset=asset, settings=settings, reporter=reporter, run=run, source_checks=checks
+            )
+            one.make(steps)
         if settings.fail_fast and reporter.has_failed():
             return
 
@@ -115,6 +129,7 @@ class _AssetRun:
     settings: Settings
     reporter: Reporter
     run: Run
+    source_checks: SourceChecks
 
     def make(self, steps: Sequence[Step]) -> None:
         """Make the partitions, planning again those that another run changed meanwhile."""
@@ -124,7 +139,7 @@ class _AssetRun:
         pending = list(steps)
         for race in range(_RACES + 1):
             due = [step for step in pending if self._is_there(step) and self._is_due(step, is_retry=race > 0)]
-            if not due:
+            if not due or self.settings.should_stop():
                 return
             if race == _RACES:
                 self._give_up(due)
@@ -157,6 +172,9 @@ class _AssetRun:
         state = self.survey.state(self.asset, step.key)
         # What was taken for somebody else's may have been moved away, or turn out to be ours.
         is_refused = step.action == "refuse" and state.status == "unrecorded"
+        if state.is_frozen and not self.settings.force:
+            self.reporter.finish(step, self.reporter.kept(replace(step, state=state)))
+            return False
         is_wanted = step.action != "keep" and not is_refused
         if is_wanted and (blocked := self._blocked_upstream(step.key)) is not None:
             self.reporter.finish(step, self.reporter.failed(step, blocked))
@@ -204,29 +222,58 @@ class _AssetRun:
             may_change=self.settings.allow_schema_change,
             fail_fast=self.settings.fail_fast,
             in_memory_bytes=self.settings.in_memory_bytes,
+            should_stop=self.settings.should_stop,
+            vetting=Vetting(asset=self.asset, survey=self.survey, source_checks=self.source_checks),
         )
+        blocked = Blocked(self.survey.disk, self.asset.name)
         fold = self.survey.fold(self.asset.name)
         publisher = Publisher(
             log=self.survey.log(self.asset.name),
             run=self.run,
             retention=self.settings.retention,
             clock=self.settings.clock,
-            unrecorded="replace" if self.settings.force else "refuse",
+            is_forced=self.settings.force,
             fold=fold,
             contract=fold.schema,
         )
         for step in steps:
             self.reporter.start(step)
         lost: set[str] = set()
+        read = {name: self.survey.fold(name).number for name in self.survey.graph.upstream_assets(self.asset.name)}
         for portion in attempt.portions():
+            lost |= self._overtaken(portion, read)
+            blocked.keep(portion.refused)
             published = publisher.publish(portion.staged, portion.failures, self._shared(attempt, publisher.fold))
             self._report(published, by_key)
             lost.update(published.lost)
+            settled = [record.key for record in published.records if record.is_ok]
+            blocked.forget(self._partition(key) for key in (*settled, *published.lost))
             self._take(publisher.fold, published.projection)
         for note in (*attempt.notes, *self._afterthoughts(by_key)):
             self.reporter.outcome.note(self.asset.name, note)
         self.reporter.outcome.latest[self.asset.name] = attempt.latest
         return lost
+
+    def _overtaken(self, portion: Portion, read: Mapping[str, int]) -> set[str]:
+        """Keys that failed for want of a version that another run has replaced and let go since; they count as lost.
+
+        Args:
+            portion: they are taken out of it.
+            read: by upstream asset, the position of its log when the attempt began.
+        """
+        gone = {record.key for record in portion.failures if (record.error or {}).get("code") == "version-missing"}
+        if not gone:
+            return set()
+        for name in read:
+            self.survey.catch_up(name)
+        if all(self.survey.fold(name).number == number for name, number in read.items()):
+            return set()
+        portion.failures = [record for record in portion.failures if record.key not in gone]
+        return gone
+
+    def _partition(self, key: str) -> str:
+        columns = self.asset.partitions.columns
+        return layout.partition_path(columns, self.asset.partitions.values(key))
 
     def _afterthoughts(self, steps: Iterable[str]) -> Iterator[str]:
         """What is to be said of the asset once partitions were made."""

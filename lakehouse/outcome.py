@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lakehouse import layout
-from lakehouse.errors import AuditError, LakeError, SourceError, StorageError
+from lakehouse.errors import AuditError, LakeError, RequestError, SourceError, StorageError
 from lakehouse.graph import Graph
 from lakehouse.plan import Step
 from lakehouse.projection import foreign_file
 from lakehouse.records import Materialization, Result
+
+if TYPE_CHECKING:
+    from lakehouse.checks.ofsources import Judged
 
 __all__ = ["Event", "Outcome", "Reporter"]
 
@@ -49,6 +52,7 @@ class Outcome:
         error: what ended the run early, or left it incomplete; None where each result speaks for itself.
         faults: assets that were left out, for nothing can be told of them.
         raised: the errors behind the results that failed, with their causes; those alike only once.
+        source_checks: what the checks of sources said.
     """
 
     run: str
@@ -58,17 +62,23 @@ class Outcome:
     error: LakeError | None = None
     faults: list[LakeError] = field(default_factory=list)
     raised: list[LakeError] = field(default_factory=list)
+    source_checks: list[Judged] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
-        """0 done; 1 a partition failed; 4 the environment; 5 a source is at fault and nothing was published."""
-        if self.error is not None and self.error.exit_code == StorageError.exit_code:
+        """0 done; 1 a partition failed; 4 the environment; 5 a source is at fault and nothing was published.
+
+        What ended the run early has its own.
+        """
+        if self.error is not None:
             return self.error.exit_code
         failed = [result for result in self.results if not result.is_ok]
-        if not failed and self.error is None:
+        if not failed:
             return self.faults[0].exit_code if self.faults else 0
         published = any(result.result in ("created", "replaced", "unchanged") for result in self.results)
         codes = {result.error["exit_code"] for result in failed if result.error}
+        if StorageError.exit_code in codes:
+            return StorageError.exit_code
         return SourceError.exit_code if SourceError.exit_code in codes and not published else 1
 
     def note(self, asset: str, text: str) -> None:
@@ -149,6 +159,14 @@ class Reporter:
     def kept(self, step: Step) -> Materialization:
         """The result of a step that computes nothing: what is there, or why it is not touched."""
         current = step.state.known.current
+        if step.state.is_frozen and step.state.status != "fresh":
+            error = RequestError(
+                f"{step.asset} {step.key} is frozen",
+                code="frozen",
+                help=f"lake unfreeze {step.asset} {step.key}, or --force",
+            )
+            kept = self.blank(step) if current is None else current.with_(dropped=(), displaced=None)
+            return kept.with_(result="skipped", reason=step.reason, path=self.blank(step).path, error=error.to_json())
         if step.state.status == "unrecorded" or current is None:
             return self.failed(step, foreign_file(self.blank(step).path))
         return current.with_(

@@ -92,6 +92,8 @@ def make_plan(
 def _action(state: State, *, forced: bool) -> Literal["make", "keep", "refuse"]:
     if state.status == "orphaned":  # what reads it may go on doing so; the definition makes it no more
         return "keep"
+    if state.is_frozen and not forced:
+        return "keep"
     if state.status == "unrecorded":
         return "make" if forced else "refuse"
     return "make" if forced or state.is_due else "keep"

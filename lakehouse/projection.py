@@ -118,11 +118,12 @@ def project(log: Log, run: Run, fold: Fold, *, synced: int = 0) -> Projection:
     try:
         log.extend(fold)
         if projected(log.disk, log.asset) < fold.number:
-            with storage_errors(log.folder, "projecting"), locked(log.folder / "lock"):
+            lock = log.folder / "lock"
+            with storage_errors(log.folder, "projecting"), locked(log.disk.require_own(lock)):
                 log.extend(fold)
                 _follow(log, run, fold, synced, outcome)
     except StorageError as error:
-        if error.code == "log-damaged":
+        if error.code in ("log-damaged", "log-newer"):
             raise
         outcome.error = StorageError(
             f"{log.asset}: committed, not yet projected: {error.message}",
@@ -147,8 +148,11 @@ def _follow(log: Log, run: Run, fold: Fold, synced: int, outcome: Projection) ->
     log.disk.sync_folders(changed)
     if failed:
         raise failed[0]
-    for version in (version for item in touched.values() for version in item.dropped):
-        log.disk.remove(log.disk.path(version.path))
+    dropped = [log.disk.path(version.path) for item in touched.values() for version in item.dropped]
+    for path in dropped:
+        log.disk.remove(path)
+    # Once `projected` is on disk nobody removes them again: a power cut must not bring back what was to be gone.
+    log.disk.sync_folders(folder for folder in {path.parent: None for path in dropped} if folder.is_dir())
     content = json.dumps({"commit": fold.number, "digest": fold.digest}).encode()
     log.disk.overwrite(log.folder / "projected", content, run.spare("projected"))
 
@@ -158,6 +162,7 @@ class _Touched:
     """What the commits since the last projection did to one key."""
 
     partition: str
+    is_made: bool = False
     is_replaced: bool = False
     dropped: list[Version] = field(default_factory=list)
 
@@ -167,11 +172,17 @@ def _since(log: Log, before: int, fold: Fold) -> Mapping[str, _Touched]:
     touched: dict[str, _Touched] = {}
     for commit in log.commits(before, fold.number):
         for record in (record for record in commit.records if record.result not in ("failed", "blocked")):
-            partition = layout.partition_path(tuple(record.partition), tuple(record.partition.values()))
-            item = touched.setdefault(record.key, _Touched(partition))
+            item = touched.setdefault(record.key, _Touched(_path(record.partition)))
+            item.is_made = True
             item.is_replaced |= record.result != "unchanged"
             item.dropped += record.dropped
+        for mark in (mark for mark in commit.marks if mark.dropped):
+            touched.setdefault(mark.key, _Touched(_path(mark.partition))).dropped += mark.dropped
     return touched
+
+
+def _path(partition: Mapping[str, str]) -> str:
+    return layout.partition_path(tuple(partition), tuple(partition.values()))
 
 
 def _put_all(
@@ -179,17 +190,22 @@ def _put_all(
 ) -> tuple[list[Path], list[OSError]]:
     """Project each key; the folders whose names changed, and what went wrong."""
     wanted: list[tuple[Version, Path]] = []
+    unwanted: list[Path] = []
     changed, failed = [], []
     for key, item in touched.items():
         state = fold.key(key)
         target = disk.path(layout.hive_file(fold.asset, item.partition))
-        if state.version is None:
+        if not item.is_made:
             continue
-        if compare(target, [state.version]) == "same":
+        if state.version is not None and compare(target, [state.version]) == "same":
+            if item.is_replaced and not is_in_place(str(target), state.version):
+                wanted.append((state.version, target))  # somebody else put these bytes there; the log has them now
             # Whoever put it there may have died before the name was on disk.
             changed += [target.parent] * item.is_replaced
-        elif compare(target, [*(old.version for old in state.superseded), *item.dropped]) == "other":
+        elif compare(target, [*state.versions, *item.dropped]) == "other":
             outcome.unrecorded.append(key)
+        elif state.version is None:
+            unwanted.append(target)
         else:
             wanted.append((state.version, target))
     disk.make_folders([target.parent for _, target in wanted])
@@ -199,4 +215,19 @@ def _put_all(
             changed.append(target.parent)
         except OSError as error:  # one partition's folder may be closed where the others' are not
             failed.append(error)
-    return changed, failed
+    for target in unwanted:
+        try:
+            changed += _take_away(disk, target)
+        except OSError as error:
+            failed.append(error)
+    return [folder for folder in changed if folder.is_dir()], failed
+
+
+def _take_away(disk: Disk, target: Path) -> list[Path]:
+    """Remove a partition's file, and the folders that this leaves empty; the folders whose names changed."""
+    if target.exists():
+        disk.remove(target)
+    changed = [target.parent]
+    while changed[-1] != disk.root and disk.remove_if_empty(changed[-1]):
+        changed.append(changed[-1].parent)
+    return changed

@@ -8,17 +8,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from lakehouse import layout
+from lakehouse.amend import Change, commit_after, time_after
 from lakehouse.disk import Disk, digest_file
 from lakehouse.errors import StorageError
 from lakehouse.fold import Fold, Superseded
 from lakehouse.log import Log
 from lakehouse.projection import Projection, compare, foreign_file, project
-from lakehouse.records import Commit, Materialization, Provenance, Schema, Version
+from lakehouse.records import Materialization, Provenance, Schema, Version
 from lakehouse.retention import Retention
 from lakehouse.staging import Run
 from lakehouse.storage_errors import storage_errors
@@ -73,8 +74,8 @@ class Publisher:
         run: whose staging folder is used.
         retention: which superseded versions stay.
         clock: tells the time.
-        unrecorded: what to do about a file that somebody else put where a partition belongs; one that is
-            replaced is first kept as a version.
+        is_forced: whether frozen partitions are made too, and files replaced that somebody else put where one
+            belongs; such a file is first kept as a version.
         fold: the log's state as of the last look; it moves on with every commit.
         contract: the schema that the work was planned under; None where the log had none.
     """
@@ -83,7 +84,7 @@ class Publisher:
     run: Run
     retention: Retention
     clock: Callable[[], datetime]
-    unrecorded: Literal["refuse", "replace"]
+    is_forced: bool
     fold: Fold
     contract: Schema | None
 
@@ -134,7 +135,7 @@ class Publisher:
                 self._disk.require_place(target, item.file)
         except StorageError as error:
             return record.with_(result="failed", finished=self.clock(), error=error.to_json())
-        if compare(target, self._known(record.key)) == "other":
+        if self._is_foreign(item, target):
             # Whoever changes the file commits first: if it was another run, the log says so by now, and once the
             # Hive tree follows the log, a file that it does not know is somebody else's.
             self._catch_up()
@@ -142,16 +143,17 @@ class Publisher:
             self._lose(record, published)
             return None
         displaced = None
-        if compare(target, self._known(record.key)) == "other":
-            if self.unrecorded == "refuse":
+        if self._is_foreign(item, target):
+            if not self.is_forced:
                 return record.with_(
                     result="blocked", finished=self.clock(), error=foreign_file(record.path).to_json()
                 )
             displaced = self._displace(record, target)
-        current = self.fold.key(record.key).version
+        state = self.fold.key(record.key)
+        current = None if state.is_damaged else state.version
         in_place = compare(target, [current] if current else [])
         # Size and time may hide damage; what is called unchanged is read again, and hashed.
-        if current and in_place == "same" and _is_same(item, current) and digest_file(target) == current.digest:
+        if current and in_place == "same" and _is_same(item, current) and self._is_whole(current, target):
             return record.with_(result="unchanged", version=current)
         version = Version(
             digest=item.digest,
@@ -164,14 +166,30 @@ class Publisher:
         result: Literal["replaced", "created"] = "created" if in_place == "absent" else "replaced"
         return record.with_(result=result, version=version, displaced=displaced)
 
+    def _is_whole(self, version: Version, target: Path) -> bool:
+        """Whether both kinds of readers find the bytes of a version; as a rule, they are one file of two names."""
+        file = self._disk.path(version.path)
+        if digest_file(target) != version.digest:
+            return False
+        try:
+            return file.samefile(target) or digest_file(file) == version.digest
+        except OSError:
+            return False
+
+    def _is_foreign(self, item: Staged, target: Path) -> bool:
+        """Whether the Hive tree holds a file that neither the log knows nor is what is to be published."""
+        if compare(target, self._known(item.record.key)) != "other":
+            return False
+        is_alike = target.is_file() and not target.is_symlink() and target.stat().st_size == item.file.stat().st_size
+        return not (is_alike and digest_file(target) == item.digest)
+
     def _catch_up(self) -> None:
         if (error := project(self.log, self.run, self.fold).error) is not None:
             raise error
 
     def _known(self, key: str) -> list[Version]:
         """The versions of a key that the lake itself may have put into the Hive tree."""
-        state = self.fold.key(key)
-        return [*([state.version] if state.version else []), *(old.version for old in state.superseded)]
+        return self.fold.key(key).versions
 
     def _version_path(self, record: Materialization) -> str:
         partition = layout.partition_path(tuple(record.partition), tuple(record.partition.values()))
@@ -210,29 +228,20 @@ class Publisher:
         """Sync the staged files, then move each among the versions; both are on disk when this returns."""
         for staged, version in moves:
             self._disk.seal(staged, version.mtime_ns)
-        self._disk.sync_files([staged for staged, _ in moves])
+        files = self._disk.sync_or_copy({staged: version.digest for staged, version in moves}, self.run.spare)
         targets = [self._disk.path(version.path) for _, version in moves]
         self._disk.make_folders([target.parent for target in targets])
-        for (staged, _), target in zip(moves, targets, strict=True):
-            self._disk.move(staged, target)
+        for file, target in zip(files, targets, strict=True):
+            self._disk.move(file, target)
         self._disk.sync_folders([target.parent for target in targets])
 
     def _commit(self, records: list[Materialization], shared: Provenance, published: Published) -> None:
         """Add one commit; where others were first, look again at each key until ours is next."""
         # The log may have gone on since the first of these keys was settled: each is looked at again.
         while records := self._still_ours(records, shared, published):
-            time = self.clock()
-            if self.fold.time is not None:
-                time = max(time, self.fold.time + timedelta(microseconds=1))
+            time = time_after(self.fold, self.clock())
             final = [self._with_dropped(record, time) for record in records]
-            commit = Commit(
-                asset=self.log.asset,
-                number=self.fold.number + 1,
-                previous=self.fold.digest,
-                time=time,
-                shared=shared,
-                records=tuple(final),
-            )
+            commit = commit_after(self.fold, time, shared, Change(records=tuple(final)))
             if self.log.append(commit, self.run.spare("commit")):
                 published.records += final
                 if any(record.is_ok for record in final):
@@ -264,12 +273,16 @@ class Publisher:
         # The one that somebody else put there came after ours, and nobody can make it again.
         leaving = [state.version if record.result != "unchanged" else None, record.displaced]
         superseded = [*state.superseded, *(Superseded(version, time) for version in leaving if version)]
-        return record.with_(dropped=self.retention.expired(superseded, time))
+        dropped = self.retention.expired(superseded, time)
+        # Damaged bytes are of no use to history or rollback: nothing waits for their grace.
+        spoilt = [state.version] if state.version and state.is_damaged and record.result != "unchanged" else []
+        return record.with_(dropped=(*dropped, *(version for version in spoilt if version not in dropped)))
 
     def _is_lost(self, record: Materialization, shared: Provenance) -> bool:
-        """Whether another run has changed the key, or the contract, since the record was planned."""
-        moved = self.fold.key(record.key).commit != record.base
-        return moved or self.fold.schema not in (self.contract, shared.schema)
+        """Whether the key was changed or frozen by others, or the contract was, since the record was planned."""
+        state = self.fold.key(record.key)
+        is_other = state.commit != record.base or (state.is_frozen and not self.is_forced)
+        return is_other or self.fold.schema not in (self.contract, shared.schema)
 
     def _lose(self, record: Materialization, published: Published) -> None:
         """A key that moved: settled where the winner did the same work, to be planned again otherwise."""

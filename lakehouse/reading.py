@@ -8,18 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from lakehouse.assets import Asset, Source, View
 from lakehouse.audit import outdated_columns
-from lakehouse.calls import call, to_frame
+from lakehouse.calls import ENGINE_ERRORS, call, engine_error, to_frame
+from lakehouse.damage import damage
 from lakehouse.dtypes import from_declared, parse_type
+from lakehouse.errors import SourceError
 from lakehouse.fold import Fold
 from lakehouse.graph import Graph
+from lakehouse.records import Version
 from lakehouse.sources.now import ONE_PASS, SourceNow
 
-__all__ = ["Reader", "published"]
+__all__ = ["Reader", "published", "version_rows"]
+
+_FILES_AT_FAULT: Final = ("source-missing", "source-unreadable", "source-damaged")
 
 
 @dataclass(slots=True, eq=False, repr=False, kw_only=True)
@@ -46,7 +52,7 @@ class Reader:
         if name not in self._scans:
             node = self.graph.node(name)
             if isinstance(node, Source):
-                frame = self.sources[name].scan(self.spool)
+                frame = self.rows_of(self.sources[name])
                 # Queries that ask different things of a text file must share its scan all the same. Where there is
                 # one query only, Polars takes the cache out again.
                 self._scans[name] = frame.cache() if node.format in ONE_PASS else frame
@@ -58,6 +64,24 @@ class Reader:
                 keys = sorted(self.upstream[name].keys, key=node.partitions.order)
                 self._scans[name] = published(self.root, node, self.upstream[name], keys)
         return self._scans[name]
+
+    def rows_of(self, now: SourceNow) -> pl.LazyFrame:
+        """The rows of a source, or of some of its keys.
+
+        Raises:
+            SourceError: they cannot be read; it names what needs them.
+        """
+        try:
+            return now.scan(self.spool)
+        except SourceError as error:
+            raise self.with_readers(error, now) from None
+
+    def with_readers(self, error: SourceError, now: SourceNow) -> SourceError:
+        """The same error; where files cannot be read at all, it says who needs them."""
+        needed = f"needed by: {self.graph.needed_by(now.source.name)}"
+        if error.code in _FILES_AT_FAULT and needed not in error.details:
+            error.details += (needed,)
+        return error
 
 
 def published(root: Path, asset: Asset, fold: Fold, keys: Sequence[str]) -> pl.LazyFrame:
@@ -98,3 +122,17 @@ def _one_by_one(root: Path, asset: Asset, fold: Fold, keys: Sequence[str]) -> pl
         if (version := fold.key(key).version) is not None
     ]
     return pl.concat(frames, how="vertical")
+
+
+def version_rows(root: Path, asset: str, key: str, version: Version, *, rows: int | None = None) -> pl.DataFrame:
+    """The rows of one version, the first ones only if so many are asked for; without partition columns.
+
+    Raises:
+        DamageError: the version is gone, or no longer as it was published.
+        StorageError: it cannot be read for another reason.
+    """
+    frame = pl.scan_parquet(root / version.path, hive_partitioning=False, glob=False)
+    try:
+        return (frame if rows is None else frame.head(rows)).collect()
+    except ENGINE_ERRORS as error:
+        raise damage(root, asset, key, version) or engine_error(error, f"{asset} {key}") from error

@@ -17,17 +17,23 @@ _WIDE = 44  # so many characters of keys fit beside the rest of a reason
 
 
 def explain(state: State, *, source: Callable[[str], str], keys: Callable[[Cause], str]) -> str:
-    """A state with its causes, in words.
+    """A state with its causes, in words; whether it is frozen, too.
 
     Args:
         state: what to explain.
         source: says what became of a source: ``data/raw_orders.csv changed 2 h ago``.
         keys: names the upstream keys behind a cause: ``2018-02-03``.
     """
+    told = _explained(state, source, keys)
+    return f"{told} (frozen)" if state.is_frozen else told
+
+
+def _explained(state: State, source: Callable[[str], str], keys: Callable[[Cause], str]) -> str:
     if state.status == "fresh":
         return "last attempt failed" if state.is_failed else "fresh"
     if state.status == "missing":
-        return "missing: removed by hand" if state.causes == (Cause("removed_by_hand"),) else "missing"
+        how = {Cause("removed_by_hand"): "missing: removed by hand", Cause("wiped"): "missing: wiped"}
+        return how.get(state.causes[0], "missing") if state.causes else "missing"
     if state.status == "unrecorded":
         return "unrecorded: somebody else put a file there"
     if state.status == "orphaned":
@@ -41,6 +47,8 @@ def _say(cause: Cause, source: Callable[[str], str], keys: Callable[[Cause], str
     match cause.code:
         case "code_changed":
             return code
+        case "damaged":
+            return "its bytes are damaged"
         case "source_changed":
             return source(cause.input)
         case "source_unknown":

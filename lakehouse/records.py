@@ -1,20 +1,21 @@
-"""What the log says: versions, records, commits, and their JSON.
+"""What the log says of a partition: its version, what it was made of, what came of an attempt; and their JSON.
 
-Knows the fields and how they are spelled on disk. Refuses to know where the log lies or how commits add up.
+Knows the fields and how they are spelled on disk. Refuses to know what a commit is, or how commits add up.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
 
+from lakehouse import layout
+
 __all__ = [
     "FORMAT",
-    "Commit",
+    "FormatError",
     "Input",
     "Materialization",
     "Provenance",
@@ -29,7 +30,7 @@ __all__ = [
 
 FORMAT: Final = 1
 
-Result = Literal["created", "replaced", "unchanged", "fresh", "blocked", "failed", "skipped"]
+Result = Literal["created", "replaced", "unchanged", "fresh", "blocked", "failed", "skipped", "wiped"]
 Schema = tuple[tuple[str, str], ...]
 """Column names and type names (``("status", "str")``), in the file's order, partition columns left out."""
 
@@ -49,17 +50,25 @@ def dump(content: Mapping[str, Any], *, indent: int | None = None) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=indent).encode(errors="backslashreplace")
 
 
+class FormatError(ValueError):
+    """What is written is of a later release's format: no fault of the data's."""
+
+
 def load(data: bytes) -> dict[str, Any]:
     """What `dump` gave, if it is of this release's format.
 
     Raises:
         ValueError, KeyError, TypeError: it is not.
     """
-    content = json.loads(data)
+    try:
+        content = json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(content, dict):
         raise TypeError(f"{type(content).__name__}, not an object")
     if content["format"] != FORMAT:
-        raise ValueError(f"format {content['format']!r}; this release reads {FORMAT}")
+        what = f"format {content['format']!r}; this release reads {FORMAT}"
+        raise FormatError(what) if type(content["format"]) is int and content["format"] > FORMAT else ValueError(what)
     return content
 
 
@@ -89,10 +98,14 @@ class Version:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` gave; fields of later releases are passed over."""
+        """Read what `to_json` gave; fields of later releases are passed over.
+
+        Raises:
+            ValueError: the path is not one of a version's.
+        """
         return cls(
             digest=data["digest"],
-            path=data["path"],
+            path=layout.require_version_path(data["path"]),
             row_count=data["row_count"],
             size_bytes=data["size_bytes"],
             mtime_ns=data["mtime_ns"],
@@ -190,7 +203,7 @@ class Materialization:
         key: the partition key (``2018-02``).
         partition: the key by column (``{"partition_date": "2018-02"}``).
         result: *created*, *replaced*, *unchanged* (computed, same bytes), *fresh* (not computed, no record),
-            *blocked* (refused by the audit), *failed*, *skipped*.
+            *blocked* (refused by the audit), *failed*, *skipped*, *wiped* (deleted, with all its versions).
         reason: why it was made, or why not.
         base: the commit of this key that it was planned on; 0 where there was none.
         version: the bytes that the key has now; None where it has none.
@@ -248,8 +261,18 @@ class Materialization:
 
     @property
     def is_ok(self) -> bool:
-        """Whether the partition is now what was asked for."""
-        return self.result in ("created", "replaced", "unchanged", "fresh")
+        """Whether the partition is now what was asked for, or is left alone because it is frozen."""
+        return self.result in ("created", "replaced", "unchanged", "fresh") or self.is_frozen
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it was left as it is because it is frozen."""
+        return self.result == "skipped" and self.error is not None and self.error["code"] == "frozen"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing was computed and nothing is wrong: it was fresh, or frozen."""
+        return self.result == "fresh" or self.is_frozen
 
     def with_(self, **changes: Any) -> Materialization:
         """A copy with other fields."""
@@ -282,7 +305,7 @@ class Materialization:
         return cls(
             asset=asset,
             key=data["key"],
-            partition=dict(data["partition"]),
+            partition=layout.require_partition(data["partition"]),
             result=data["result"],
             reason=data["reason"],
             run=shared.run,
@@ -298,63 +321,3 @@ class Materialization:
             displaced=Version.from_json(data["displaced"]) if "displaced" in data else None,
             dropped=tuple(Version.from_json(item) for item in data.get("dropped", ())),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """One numbered, immutable file of an asset's log.
-
-    Attributes:
-        asset: the asset's name.
-        number: 1, 2, 3, … without a hole.
-        previous: SHA-256 of the file of the commit before; None in the first.
-        time: when; later than the commit before, whatever the clock says.
-        shared: what its records have in common.
-        records: one for each key that it speaks of.
-        listed: for partition columns whose keys are kept in the lake, the keys that there are from now on.
-    """
-
-    asset: str
-    number: int
-    previous: str | None
-    time: datetime
-    shared: Provenance
-    records: tuple[Materialization, ...]
-    listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def to_bytes(self) -> bytes:
-        """The file's bytes."""
-        content = {
-            "format": FORMAT,
-            "asset": self.asset,
-            "number": self.number,
-            "previous": self.previous,
-            "time": from_instant(self.time),
-            **self.shared.to_json(),
-            "records": [record.to_record() for record in self.records],
-            **({"listed": {column: list(keys) for column, keys in self.listed.items()}} if self.listed else {}),
-        }
-        return dump(content, indent=1) + b"\n"
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> tuple[Self, str]:
-        """The commit that a file holds, and the file's SHA-256.
-
-        Raises:
-            ValueError, KeyError, TypeError: where the bytes are no commit of a known format.
-        """
-        content = load(data)
-        shared = Provenance.from_json(content)
-        commit = cls(
-            asset=content["asset"],
-            number=content["number"],
-            previous=content["previous"],
-            time=to_instant(content["time"]),
-            shared=shared,
-            records=tuple(
-                Materialization.from_record(record, asset=content["asset"], shared=shared)
-                for record in content["records"]
-            ),
-            listed={column: tuple(keys) for column, keys in dict(content.get("listed", {})).items()},
-        )
-        return commit, hashlib.sha256(data).hexdigest()

@@ -5,6 +5,7 @@ Knows what the log names and what it lets go. Refuses to remove anything that a 
 
 from __future__ import annotations
 
+import contextlib
 import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,12 @@ def forget_versions(disk: Disk, run: str) -> None:
             for version in (state.version, *(old.version for old in state.superseded))
             if version is not None
         }
-        for path in leftovers:
-            relative = path.relative_to(disk.root).as_posix()
-            if relative.startswith(f"{layout.versions_folder(asset)}/") and relative not in named:
-                disk.remove(path)
+        folder = disk.path(layout.versions_folder(asset))
+        orphans = [path for path in leftovers if path.is_relative_to(folder)]
+        orphans = [path for path in orphans if path.relative_to(disk.root).as_posix() not in named]
+        for path in orphans:
+            disk.remove(path)
+        # Else a power cut could bring them back when the folder is gone that tells of the run. Where that cannot be
+        # done, it may.
+        with contextlib.suppress(OSError):
+            disk.sync_folders([path.parent for path in orphans])

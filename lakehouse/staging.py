@@ -17,7 +17,7 @@ from pathlib import Path
 from lakehouse import layout
 from lakehouse.disk import Disk
 
-__all__ = ["Run", "locked", "open_run", "sweep"]
+__all__ = ["Run", "is_held", "locked", "open_run", "sweep"]
 
 
 @dataclass(slots=True)
@@ -106,6 +106,14 @@ def _remove_if_dead(disk: Disk, folder: Path, forget: Callable[[str], None]) -> 
     finally:
         os.close(descriptor)
     return True
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a run that is alive holds this folder; one that is gone is held by nobody."""
+    if (descriptor := _lock(folder)) is None:
+        return folder.exists()
+    os.close(descriptor)
+    return False
 
 
 def _lock(folder: Path) -> int | None:

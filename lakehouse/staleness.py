@@ -17,9 +17,8 @@ __all__ = ["Cause", "Now", "State", "Status", "decide"]
 
 Status = Literal["missing", "fresh", "stale", "unrecorded", "orphaned"]
 CauseCode = Literal[
-    "never_made", "removed_by_hand", "code_changed", "source_changed", "source_unknown", "source_unversioned",
-    "upstream_changed",
-    "upstream_stale", "schema_changed", "window_open", "foreign_file",
+    "never_made", "wiped", "removed_by_hand", "damaged", "code_changed", "source_changed", "source_unknown",
+    "source_unversioned", "upstream_changed", "upstream_stale", "schema_changed", "window_open", "foreign_file",
 ]  # fmt: skip
 
 
@@ -79,7 +78,13 @@ class State:
     @property
     def is_due(self) -> bool:
         """Whether it is made, if that is asked for: it is not fresh, or the last attempt at it failed."""
-        return self.status != "orphaned" and (self.status != "fresh" or self.is_failed)
+        is_wanted = self.status != "orphaned" and not self.is_frozen
+        return is_wanted and (self.status != "fresh" or self.is_failed)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it is left as it is, whatever else would make it due."""
+        return self.known.is_frozen
 
     @property
     def is_failed(self) -> bool:
@@ -108,7 +113,7 @@ def decide(
     """
     if known.current is None or known.version is None:
         if file == "absent":
-            return State(status="missing", causes=(Cause("never_made"),), known=known)
+            return State(status="missing", causes=(Cause("wiped" if known.commit else "never_made"),), known=known)
         return State(status="unrecorded", causes=(Cause("foreign_file"),), known=known)
     if file == "other":
         return State(status="unrecorded", causes=(Cause("foreign_file"),), known=known)
@@ -117,6 +122,7 @@ def decide(
     if not is_declared:
         return State(status="orphaned", causes=(), known=known)
     causes = [
+        *([Cause("damaged")] if known.is_damaged else []),
         *_code_causes(known, now, code_parts),
         *_input_causes(known, now),
         *([Cause("schema_changed")] if now.schema is not None and known.current.schema != now.schema else []),

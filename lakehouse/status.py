@@ -33,6 +33,7 @@ class PartitionStatus:
         size_bytes: size of its file; None likewise.
         made: when its data was made, in UTC; None likewise.
         last_attempt: the newest attempt, where it failed or was blocked after that.
+        is_frozen: whether it is left as it is until it is unfrozen, or made by force.
     """
 
     key: str
@@ -43,6 +44,7 @@ class PartitionStatus:
     size_bytes: int | None
     made: datetime | None
     last_attempt: Materialization | None
+    is_frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,4 +124,5 @@ def _partition(survey: Survey, asset: Asset, key: str) -> PartitionStatus:
         size_bytes=version.size_bytes if version else None,
         made=current.finished if current else None,
         last_attempt=state.known.attempt,
+        is_frozen=state.is_frozen,
     )

@@ -29,7 +29,7 @@ from lakehouse.sources.seen import Seen
 from lakehouse.staleness import Now, State, decide
 from lakehouse.storage_errors import storage_errors
 
-__all__ = ["Survey"]
+__all__ = ["Survey", "require_same_keys"]
 
 
 @dataclass(slots=True, eq=False, repr=False, kw_only=True)
@@ -87,7 +87,7 @@ class Survey:
         if asset not in self._folds:
             with storage_errors(self.disk.root, "reading the log"):
                 fold = self.log(asset).read()
-            _require_same_keys(self.graph.asset(asset), fold)
+            require_same_keys(self.graph.asset(asset), fold)
             self._take(fold)
         return self._folds[asset]
 
@@ -114,7 +114,7 @@ class Survey:
         self._behind[fold.asset] = projected(self.disk, fold.asset) < fold.number
         self._let_go.pop(fold.asset, None)
 
-    def _catch_up(self, asset: str) -> bool:
+    def catch_up(self, asset: str) -> bool:
         """Whether another run has committed since the asset's log was read; if so, its commits are taken."""
         fold = self.fold(asset)
         before = fold.number
@@ -289,11 +289,12 @@ class Survey:
             while True:
                 known = self.fold(asset.name).key(key)
                 state = compare(file, [known.version] if known.version else [])
-                if state != "same" and known.version and self.is_behind(asset.name):
-                    older = [*(item.version for item in known.superseded), *self._leaving(asset.name, key)]
-                    state = "other" if state == "other" and compare(file, older) == "other" else "same"
+                if state != "same" and self.is_behind(asset.name):
+                    older = [*known.versions, *self._leaving(asset.name, key)]
+                    if state == "absent" or compare(file, older) != "other":
+                        state = "same" if known.version else "absent"
                 # Whoever changes a file commits first: if it was another run, the log says so by now.
-                if state != "other" or not self._catch_up(asset.name):
+                if state != "other" or not self.catch_up(asset.name):
                     return state
 
     def _leaving(self, asset: str, key: str) -> Sequence[Version]:
@@ -303,7 +304,12 @@ class Survey:
         return self._let_go[asset].get(key, ())
 
 
-def _require_same_keys(asset: Asset, fold: Fold) -> None:
+def require_same_keys(asset: Asset, fold: Fold) -> None:
+    """Nothing, if an asset's keys mean what they meant at a position of its log.
+
+    Raises:
+        DefinitionError: they were made with other partitions.
+    """
     then, now = dict(fold.partitions), asset.partitions.describe()
     if differing := [name for name in {**now, **then} if then and then.get(name) != now.get(name)]:
         raise DefinitionError(

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lakehouse.assets import PARTITION, Asset, Source, View
-from lakehouse.errors import LakeError
+from lakehouse.checks.ofsources import SourceChecks
+from lakehouse.checks.recheck import keys_to_match, recheck
+from lakehouse.errors import AuditError, DefinitionError, LakeError, SourceError
 from lakehouse.survey import Survey
 from lakehouse.verdicts import Verdicts
 
 if TYPE_CHECKING:
+    from lakehouse.checks.judging import Verdict
     from lakehouse.work import Work
 
 __all__ = ["Finding", "validate"]
@@ -59,12 +62,15 @@ def validate(survey: Survey, *, deep: bool) -> list[Finding]:
 
     Args:
         survey: the lake as it is.
-        deep: whether to read every row of the sources, rather than their heads.
+        deep: whether to read every row of the sources, rather than their heads, and to ask the checks: those of
+            sources, and of assets about what is published.
     """
     found: list[Finding] = []
     for node in survey.graph.nodes.values():
         if isinstance(node, Source):
             found += _told(node.name, partial(_source, survey, node))
+            if deep and node.checks:
+                found += _told(node.name, partial(_source_checks, survey, node))
     with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
         numbers = count()
 
@@ -73,6 +79,8 @@ def validate(survey: Survey, *, deep: bool) -> list[Finding]:
 
         for asset in survey.graph.assets():
             found += _told(asset.name, partial(_asset, survey, asset, spool, deep=deep))
+            if deep and asset.checks:
+                found += _told(asset.name, partial(_published, survey, asset, spool))
     return found
 
 
@@ -126,10 +134,62 @@ def _asset(survey: Survey, asset: Asset, spool: Callable[[], Path], *, deep: boo
         work.run([])
     what = f"{_counted(len(schema), 'column')}, {_counted(len(keys), 'partition')}"
     yield Finding(subject=asset.name, severity="ok", message=what)
+    _require_columns(asset, [*(name for name, _ in schema), *partitions.columns])
     fold.schema = fold.schema or schema  # of what was never made, so that what reads it can be looked at too
     notes += _split(survey, asset)
     for note in notes:
         yield Finding(subject=asset.name, severity="warning", message=note)
+
+
+def _require_columns(asset: Asset, columns: Sequence[str]) -> None:
+    """Nothing, if there are the columns that the ready-made checks name.
+
+    Raises:
+        DefinitionError: one is not there.
+    """
+    for check in asset.checks:
+        if lacking := [column for column in check.rule.columns if column not in columns]:
+            raise DefinitionError(
+                f"{asset.name}: check `{check.name}` names {lacking[0]!r}, which is no column ({check.where})",
+                help=f"there are {', '.join(columns)}",
+            )
+
+
+def _source_checks(survey: Survey, source: Source) -> Iterator[Finding]:
+    """What the checks of a source say of it."""
+    with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
+        numbers = count()
+        checks = SourceChecks(lambda: Path(folder) / str(next(numbers)))
+        for judged in checks.of(survey.sources.now(source.name)):
+            yield from _failed(source.name, judged.key, judged.verdicts, SourceError)
+
+
+def _published(survey: Survey, asset: Asset, spool: Callable[[], Path]) -> Iterator[Finding]:
+    """What the checks of an asset say of what is published."""
+    matched = keys_to_match(survey, asset)
+    frames = _work(survey, asset, matched, spool, lambda *_: None).frames if matched else None
+    for key, verdicts in recheck(survey, asset, matched, frames):
+        if isinstance(verdicts, LakeError):
+            message, cure = verdicts.message, verdicts.help or ""
+            yield Finding(subject=asset.name, severity="error", message=message, help=cure, error=verdicts)
+        else:
+            yield from _failed(asset.name, key if asset.partitions.columns else "", verdicts, AuditError)
+
+
+def _failed(
+    subject: str, key: str, verdicts: Sequence[Verdict], kind: type[AuditError | SourceError]
+) -> Iterator[Finding]:
+    """A finding for each check that failed."""
+    for verdict in (verdict for verdict in verdicts if not verdict.passed):
+        what = verdict.message if verdict.is_fault else f"failed: {verdict.message}"
+        message = f"{key}{': ' if key else ''}check `{verdict.check.name}` {what}"
+        context = {"of": subject, "key": key, "check": verdict.check.name}
+        code = "source-check-failed" if kind is SourceError else "check-failed"
+        error = kind(message, code=code, details=verdict.details, context=context)
+        severity: Literal["error", "warning"] = "error" if verdict.is_blocking else "warning"
+        yield Finding(
+            subject=subject, severity=severity, message=message, error=error if verdict.is_blocking else None
+        )
 
 
 def _split(survey: Survey, asset: Asset) -> Iterator[str]:

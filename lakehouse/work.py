@@ -16,6 +16,7 @@ import polars as pl
 
 from lakehouse.assets import Asset
 from lakehouse.calls import ENGINE_ERRORS, call, engine_error, is_reading_error, to_frame
+from lakehouse.damage import first_damage
 from lakehouse.errors import ComputeError, LakeError
 from lakehouse.frames import Frames
 from lakehouse.inputs import RowTable
@@ -140,7 +141,10 @@ class Work:
         Raises:
             SourceError, ComputeError, DefinitionError, StorageError: they cannot be read.
         """
-        found = self.frames.arguments(keys)
+        try:
+            found = self.frames.arguments(keys)
+        except ComputeError as error:  # of a view's query
+            raise self._at_fault(error.__cause__) or error from error.__cause__
         if self.asset.query is None:
             return found
         from lakehouse.sql.frames import laid_out
@@ -178,14 +182,24 @@ class Work:
             raise self.explain(error) from error
 
     def explain(self, error: BaseException) -> LakeError:
-        """An engine's error in the lake's words: a malformed source is said with line, column and value."""
+        """An engine's error in the lake's words: a malformed source is said with line, column and value.
+
+        A version of the lake that is no longer as it was published is named.
+        """
         if isinstance(error, LakeError):
             return error
-        if is_reading_error(error):
-            for now in self.frames.sources.values():
-                if (fault := now.fault()) is not None:
-                    return fault
-        return engine_error(error, self.asset.name)
+        return self._at_fault(error) or engine_error(error, self.asset.name, at=self.spool().parent)
+
+    def _at_fault(self, error: BaseException | None) -> LakeError | None:
+        """What is wrong with something that was being read; None: nothing is."""
+        if error is None or not is_reading_error(error):
+            return None
+        for now in self.frames.sources.values():
+            if (fault := now.fault()) is not None:
+                return self.frames.with_readers(fault, now)
+        read = ((self.frames.upstream[name], keys) for name, keys in self.frames.read_keys().items())
+        damaged = (first_damage(self.frames.root, fold, keys) for fold, keys in read)
+        return next((found for found in damaged if found is not None), None)
 
     @property
     def spool_if_large(self) -> Callable[[], Path] | None:

@@ -73,11 +73,11 @@ def test_every_invariant_is_cited_by_a_test_and_every_citation_is_one() -> None:
     stated = set(re.findall(r"^\| (I\d+) \|", table, re.MULTILINE))
     cited = {
         number
-        for path in TESTS.glob("test_*.py")
+        for path in TESTS.rglob("test_*.py")
         for numbers in re.findall(
             r"^@pytest\.mark\.invariant\((.*)\)$", path.read_text(encoding="utf-8"), re.MULTILINE
         )
         for number in re.findall(r"I\d+", numbers)
     }
-    assert len(stated) == 15
+    assert len(stated) == 19
     assert cited == stated

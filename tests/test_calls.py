@@ -313,16 +313,18 @@ def test_a_file_or_a_host_that_the_function_misses_is_no_fault_of_the_disk(lake:
         (OSError(errno.ENOSPC, "No space left on device"), "disk-full"),
         (pl.exceptions.ComputeError("No space left on device (os error 28)"), "disk-full"),
         (pl.exceptions.PanicException("called `Result::unwrap()`: Os { code: 28 } (os error 28)"), "disk-full"),
-        (OSError(errno.EROFS, "Read-only file system"), "storage"),
-        (OSError(errno.EIO, "Input/output error"), "storage"),
-        (OSError(errno.EMFILE, "Too many open files"), "storage"),
+        (OSError(errno.EROFS, "Read-only file system"), "read-only"),
+        (OSError(errno.EIO, "Input/output error"), "disk-failed"),
+        (OSError(errno.EMFILE, "Too many open files"), "too-many-files"),
+        (MemoryError(), "out-of-memory"),
     ],
     ids=repr,
 )
 def test_a_full_or_failing_disk_is_told_apart_whoever_says_it(error: BaseException, code: str) -> None:
     found = engine_error(error, "monthly")
     assert isinstance(found, StorageError)
-    assert (found.code, found.help) == (code, "see to the disk, then run the same command again: nothing is lost")
+    assert found.code == code
+    assert str(found.help).endswith(", then run the same command again: nothing is lost")
     assert not is_reading_error(error)
 
 

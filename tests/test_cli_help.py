@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 COMMANDS = (
-    "init", "materialize", "status", "show", "query", "graph", "partitions", "validate", "completion",
+    "init", "materialize", "status", "show", "query", "history", "diff", "snapshot", "graph", "partitions",
+    "validate", "rollback", "freeze", "unfreeze", "wipe", "verify", "clean", "adopt", "completion",
 )  # fmt: skip
 LISTED = """
 
@@ -55,7 +56,12 @@ def test_every_example_in_help_runs(cli: Any, command: str, monkeypatch: pytest.
         monkeypatch.chdir(cli.folder / "demo")
         assert cli("materialize", "2018-02", "-q").code == 0
         cli.write("FROM monthly_orders SELECT status\n", "demo/report.sql")
-    for example in (line.replace("-C /tmp", f"-C {cli.folder}") for line in examples(help_text)):
+    if command in ("diff", "rollback"):
+        with (cli.folder / "demo/data/raw_orders.csv").open("a") as orders:
+            orders.write("3048,21,2018-02-11,completed\n")
+        assert cli("materialize", "2018-02", "-a", "monthly_orders", "-q").code == 0
+    lines = [line.replace("-C /tmp", f"-C {cli.folder}") for line in examples(help_text)]
+    for example in (line.replace("/backup", str(cli.folder / "demo/data/lake")) for line in lines):
         monkeypatch.setattr(sys, "stdin", None)
         for part in example.split(" && "):
             if part.startswith("cd "):

@@ -19,7 +19,7 @@ from lakehouse.cli.failures import Terminated
 from lakehouse.cli.interrupts import Interrupts
 from lakehouse.cli.output import Screen, align, cell, duration, plural, size, wrapped
 from lakehouse.cli.progress import Progress, binned
-from lakehouse.outcome import Event
+from lakehouse.outcome import Event, Outcome
 from lakehouse.records import Materialization, Version
 
 ROOT = Path(__file__).parent.parent
@@ -276,16 +276,16 @@ def waiting(until: Any) -> None:
     assert until()
 
 
-def test_ctrl_c_once_ends_a_run_between_partitions(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is being made goes on to its end; the handlers of before are back afterwards."""
+def test_ctrl_c_once_is_for_the_run_to_see(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is being published goes on to its end; the handlers of before are back afterwards."""
     interrupts, before = Interrupts(Screen.standard("never")), signal.getsignal(signal.SIGINT)
     with interrupts.taken():
-        interrupts.between_partitions()
+        assert not interrupts.is_asked()
         os.kill(os.getpid(), signal.SIGINT)
         waiting(lambda: interrupts._heard)
-        with pytest.raises(KeyboardInterrupt, match="what was published stays"):
-            interrupts.between_partitions()
-    assert capsys.readouterr().err == "finishing what is being made; Ctrl-C again drops it\n"
+        assert interrupts.is_asked()
+    said = "finishing what is being published; Ctrl-C again drops what is not yet\n"
+    assert capsys.readouterr().err == said
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -299,23 +299,55 @@ def test_ctrl_c_twice_ends_it_at_once() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             waiting(lambda: False)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="what was published stays"):
         work()
 
 
-def test_sigterm_ends_it_between_partitions_with_its_own_code(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_presses_on_does_not_disturb_the_cleaning_up() -> None:
+    interrupts = Interrupts(Screen.standard("never"))
+    with interrupts.taken():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        waiting(lambda: interrupts._heard == interrupts._handled == 3)
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """Ctrl-C is not meant for a shell's background jobs."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        interrupts = Interrupts(Screen.standard("never"))
+        with interrupts.taken():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            waiting(lambda: interrupts._heard)
+        assert (interrupts.asked, interrupts._heard) == (signal.SIGTERM, 1)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_sigterm_ends_a_run_with_its_own_code_and_says_what_is_left(
+    cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from lakehouse.lake import Lake
 
-    def run(*_: object, on_event: Any, **__: object) -> None:
+    def run(*_: object, should_stop: Any, **__: object) -> Outcome:
         os.kill(os.getpid(), signal.SIGTERM)
-        for _ in range(10_000):  # until the thread that hears of signals has heard
-            on_event(Event("started", "monthly_orders", "2018-02"))
-            time.sleep(0.001)
+        waiting(should_stop)
+        return Outcome("")
 
     monkeypatch.setattr(Lake, "run", run)
-    done = cli("materialize", "2018-02")
+    monkeypatch.setattr(sys, "argv", ["lake", "materialize", "2018-02 2018-03", "-q"])
+    done = cli("materialize", "2018-02 2018-03", "-q")
     assert (done.code, done.out) == (143, "")
-    assert done.err == "terminated; what was published stays, and the same command goes on from there\n"
+    assert done.err.splitlines() == [
+        "finishing what is being published; SIGTERM again drops what is not yet",
+        "terminated: 0 partitions made, 2 left",
+        "  left: monthly_orders 2018-02..2018-03",
+        '  help: the same command goes on from there: lake materialize "2018-02 2018-03" -q',
+    ]
 
 
 def test_a_query_ends_at_the_first_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
@@ -331,8 +363,8 @@ def test_a_query_ends_at_the_first_ctrl_c(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(KeyboardInterrupt):
         work()
     assert stopped.wait(10)
-    with pytest.raises(Terminated):
-        Interrupts(Screen.standard(), is_at_once=True)._end(signal.SIGTERM)
+    with pytest.raises(Terminated), Interrupts(Screen.standard(), is_at_once=True).taken():
+        os.kill(os.getpid(), signal.SIGTERM)
     assert capsys.readouterr().err == ""
 
 
@@ -419,7 +451,10 @@ def test_an_output_that_cannot_be_written_is_no_bug(cli: Any, args: list[str]) -
             timeout=60,
         )
     assert done.returncode == 4
-    assert done.stderr.splitlines()[0] == "error[storage]: the output cannot be written: No space left on device"
+    assert (
+        done.stderr.splitlines()[0]
+        == "error[output-unwritable]: the output cannot be written: No space left on device"
+    )
 
 
 def test_on_a_terminal_a_query_is_asked_for(cli: Any) -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lakehouse.commits import Commit
 from lakehouse.fold import Fold, KeyState, Superseded
-from lakehouse.records import Commit, Materialization, Provenance, Result, Schema, Version
+from lakehouse.records import Materialization, Provenance, Result, Schema, Version
 
 ASSET = "monthly_orders"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -22,7 +23,14 @@ NEW: Schema = (("status", "str"), ("order_num", "i64"))
 
 
 def version(name: str) -> Version:
-    return Version(digest=name * 2, path=name, row_count=2, size_bytes=976, mtime_ns=1, writer="polars 2.1.0")
+    return Version(
+        digest=name * 2,
+        path=f".lake/versions/{name.removeprefix('.lake/versions/')}",
+        row_count=2,
+        size_bytes=976,
+        mtime_ns=1,
+        writer="polars 2.1.0",
+    )
 
 
 def record(key: str, result: Result, number: int, **fields: Any) -> Materialization:
@@ -113,7 +121,7 @@ def test_a_fold_is_what_a_plain_dict_says(log: list[list[tuple[str, str, bool, i
                 if has_displaced:
                     displaced = version(f"{key} foreign {number}")
                     known.kept.append((displaced.path, number))
-                known.current, known.since = f"{key} version {number}", number
+                known.current, known.since = version(f"{key} version {number}").path, number
             dropped, known.kept = known.kept[:let_go], known.kept[let_go:]
             known.base, known.attempt = number, 0
             assert known.current is not None
@@ -225,7 +233,7 @@ def test_a_record_without_a_version_leaves_the_key_without_data() -> None:
     )
     state = fold.key("2018-02")
     assert (state.current, state.version, state.commit) == (None, None, 2)
-    assert [item.version.path for item in state.superseded] == ["a"]
+    assert [item.version.path for item in state.superseded] == [".lake/versions/a"]
 
 
 @pytest.mark.parametrize(

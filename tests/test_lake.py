@@ -186,7 +186,8 @@ def test_versions_that_are_no_longer_kept_are_said_to_be_gone(project: Any) -> N
     assert caught.value.code == "version-gone"
     assert caught.value.lines() == [
         "1 of the 3 versions that orders had then are no longer kept",
-        "  help: a lake keeps them with Lake(..., keep_versions=…); now it keeps 0",
+        "  2018-01",
+        "  help: Lake(..., keep_versions=…) says how many are kept; see which: lake history orders 2018-01",
     ]
 
 

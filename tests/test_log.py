@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lakehouse import RequestError, StorageError
+from lakehouse.commits import Commit
 from lakehouse.disk import Disk
 from lakehouse.fold import Fold
 from lakehouse.log import Log
-from lakehouse.records import Commit, Materialization, Provenance
+from lakehouse.records import Materialization, Provenance
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -152,13 +153,25 @@ def test_a_flipped_bit_anywhere_in_a_commit_that_another_follows_on_is_damage(lo
         assert (caught.value.code, caught.value.exit_code) == ("log-damaged", 4)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"format": 1}', b'{"format": 99}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'{"format": 1}', b'{"format": 0}', b"\xff\xfe", b"[" * 10**5]
+)
 def test_what_is_no_commit_is_damage(log: Log, content: bytes) -> None:
     append(log, 2)
     file(log, 2).unlink()
     file(log, 2).write_bytes(content)
     with damaged(log, 2, "cannot be read"):
         log.read()
+
+
+def test_a_commit_of_a_later_release_is_no_damage_and_tells_to_upgrade(log: Log) -> None:
+    append(log, 2)
+    file(log, 2).unlink()
+    file(log, 2).write_bytes(b'{"format": 99}')
+    with pytest.raises(StorageError, match=r"2\.json: commit 2 of the log was written by a later release") as caught:
+        log.read()
+    assert (caught.value.code, caught.value.exit_code) == ("log-newer", 4)
+    assert caught.value.help == "use that release: pip install --upgrade polars-lakehouse"
 
 
 def test_a_commit_of_another_asset_or_place_is_damage(log: Log) -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lakehouse.commits import Commit
 from lakehouse.fold import Fold
-from lakehouse.records import Commit, Input, Materialization, Provenance, Version, from_instant, to_instant
+from lakehouse.records import Input, Materialization, Provenance, Version, from_instant, to_instant
 
 NAMES = st.text(max_size=6)  # of any characters, for messages and paths may hold any
 INSTANTS = st.timedeltas(timedelta(days=-30_000), timedelta(days=90_000)).map(
@@ -21,7 +22,7 @@ INSTANTS = st.timedeltas(timedelta(days=-30_000), timedelta(days=90_000)).map(
 VERSIONS = st.builds(
     Version,
     digest=st.text("0123456789abcdef", min_size=4, max_size=4),
-    path=NAMES,
+    path=st.from_regex(r"\.lake/versions/a/[^./\0][^/\0]*", fullmatch=True),
     row_count=st.integers(-1, 10**12),
     size_bytes=st.integers(0, 10**15),
     mtime_ns=st.integers(0, 10**19),
@@ -52,7 +53,7 @@ def records_of(asset: str, shared: Provenance) -> st.SearchStrategy[Materializat
         Materialization,
         asset=st.just(asset),
         key=NAMES,
-        partition=st.dictionaries(NAMES, NAMES, max_size=2),
+        partition=st.dictionaries(st.sampled_from(["region", "partition_date"]), NAMES),
         result=st.sampled_from(["created", "replaced", "unchanged", "blocked", "failed"]),
         reason=NAMES,
         run=st.just(shared.run),

@@ -417,7 +417,7 @@ def test_a_file_that_is_none_of_its_suffix_is_the_sources_fault(suffix: str, con
     for schema in (SCHEMA, None):
         with pytest.raises(SourceError, match=rf"^raw.{suffix} cannot be read: ") as caught:
             scan(look(source(f"raw.{suffix}", schema=schema), tmp_path))
-        assert (caught.value.code, len(caught.value.message.splitlines())) == ("source-unreadable", 1)
+        assert (caught.value.code, len(caught.value.message.splitlines())) == ("source-damaged", 1)
 
 
 def test_a_fault_of_a_csvs_header_is_told_by_the_path_as_declared(lake: Lake, tmp_path: Path) -> None:

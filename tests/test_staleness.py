@@ -83,7 +83,7 @@ def test_an_upstream_whose_log_went_on_with_the_same_data_changes_nothing() -> N
         (KeyState(), "absent", "missing", "never_made"),
         (KeyState(), "other", "unrecorded", "foreign_file"),
         (KeyState(attempt=FAILED, attempt_commit=1), "absent", "missing", "never_made"),
-        (KeyState(commit=2), "absent", "missing", "never_made"),
+        (KeyState(commit=2), "absent", "missing", "wiped"),
         (MADE_ONCE, "absent", "missing", "removed_by_hand"),
         (MADE_ONCE, "other", "unrecorded", "foreign_file"),
     ],

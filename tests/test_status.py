@@ -14,8 +14,9 @@ import pytest
 from counting import calls_of
 
 from lakehouse import Lake
+from lakehouse.commits import Commit
 from lakehouse.errors import DefinitionError, SourceError
-from lakehouse.records import Commit, Materialization, Provenance, Version
+from lakehouse.records import Materialization, Provenance, Version
 from lakehouse.sources import seen
 from lakehouse.sources.look import look_at
 

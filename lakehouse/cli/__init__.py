@@ -30,6 +30,16 @@ _COMMANDS = {
     "status": "Show which partitions are fresh, and why not.",
     "show": "Show an asset or a partition: rows, schema, lineage.",
     "query": "Run one SELECT over the lake, in DuckDB.",
+    "history": "Show runs, or the versions of a partition.",
+    "diff": "Show what is other between two versions of a partition.",
+    "snapshot": "Keep the lake as it is, as a plain Hive tree.",
+    "rollback": "Publish an earlier version of a partition again.",
+    "freeze": "Leave partitions as they are.",
+    "unfreeze": "Let partitions go that were frozen.",
+    "wipe": "Delete partitions, with all their versions.",
+    "verify": "Hold every byte against the log; repair.",
+    "clean": "Remove leftovers and versions that are no longer kept.",
+    "adopt": "Record files that were made elsewhere.",
     "partitions": "List the keys of an asset; add or remove dynamic ones.",
     "graph": "Show what is made of what.",
     "validate": "Look at definitions and sources; write nothing.",
@@ -104,10 +114,22 @@ def cli(ctx: click.Context, folder: str | None) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    _open_streams()
     # Importing makes many objects and hardly any garbage: looking for it so often costs a tenth of the start.
     gc.set_threshold(100_000, 50, 50)
     code = run(args)
     _leave(code)
+
+
+def _open_streams() -> None:
+    """Stand-ins for standard streams that the process was started without: a file would take their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _leave(code: int) -> NoReturn:

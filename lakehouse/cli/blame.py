@@ -10,11 +10,11 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from lakehouse.cli.checks import blocked_lines, print_warnings, source_lines, span_of
 from lakehouse.cli.failures import print_error
 from lakehouse.cli.output import Screen, plural, stamp
 from lakehouse.errors import LakeError, SourceError
 from lakehouse.records import Materialization
-from lakehouse.selection import describe
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
@@ -24,16 +24,27 @@ __all__ = ["print_failures"]
 
 _FEW: Final = 3  # so many partitions are named each
 _MOST: Final = 5  # so many causes are shown
+_REFUSED: Final = ("audit-blocked", "check-raised")
+_CURES: Final = {
+    "asset-raised": "fix it",
+    "check-raised": "fix the check",
+    "audit-blocked": "mend the data or the check",
+    "source-check-failed": "mend the data or the check",
+}
 
 
 def print_failures(screen: Screen, lake: Lake, outcome: Outcome, *, planned: int, verbose: bool) -> None:
-    """One block an error; partitions that share it are named together. Whole tracebacks first, if verbose."""
+    """One block an error; partitions that share it are named together. Whole tracebacks first, if verbose.
+
+    Before them what checks warn of, for that blocks nothing.
+    """
+    print_warnings(screen, lake, outcome)
     for raised in outcome.raised if verbose else ():
         if raised.__cause__ is not None:
             screen.note("".join(traceback.format_exception(raised.__cause__)).rstrip())
     groups: dict[str, list[Materialization]] = {}
     for result in outcome.results:
-        if result.error is not None:
+        if result.error is not None and not result.is_frozen:
             groups.setdefault(_kind(result), []).append(result)
     blamed = [failed for failed in groups.values() if failed[0].result != "skipped"]
     for failed in groups.values():
@@ -43,16 +54,23 @@ def print_failures(screen: Screen, lake: Lake, outcome: Outcome, *, planned: int
         screen.note(f"{plural(more, 'more partition')} failed for other reasons: lake status --why")
     skipped = sum(len(failed) for failed in groups.values() if failed[0].result == "skipped")
     for failed in blamed[:_MOST]:
-        _print_block(screen, lake, failed, skipped)
+        _print_block(screen, lake, outcome, failed, skipped)
     if outcome.error is not None:
         print_error(screen, outcome.error)
     elif groups and (undone := planned - len(outcome.results)) > 0:
         screen.note(f"stopped at the first failure; not begun: {plural(undone, 'partition')}")
 
 
-def _print_block(screen: Screen, lake: Lake, failed: Sequence[Materialization], skipped: int) -> None:
+def _print_block(
+    screen: Screen, lake: Lake, outcome: Outcome, failed: Sequence[Materialization], skipped: int
+) -> None:
     error = failed[0].error or {}
-    details = [*error.get("details", ()), *_kept(failed)]
+    details = list(error.get("details", ()))
+    if error["code"] == "source-check-failed":
+        details = source_lines(screen, outcome, error["context"])
+    elif error["code"] in _REFUSED:
+        details = blocked_lines(screen, lake, failed, details if error["code"] == "check-raised" else None)
+    details += _kept(failed)
     shown = LakeError(_message(lake, failed), code=error["code"], details=details, help=_help(error, failed, skipped))
     print_error(screen, shown)
 
@@ -60,6 +78,8 @@ def _print_block(screen: Screen, lake: Lake, failed: Sequence[Materialization], 
 def _kind(result: Materialization) -> str:
     if result.result == "skipped":
         return f"skipped {result.asset}"
+    if result.error and result.error["code"] in _REFUSED:  # its details are of one partition
+        return json.dumps([result.asset, result.error["code"], result.error["message"]])
     return json.dumps(result.error, sort_keys=True, default=str)
 
 
@@ -73,7 +93,7 @@ def _print_skipped(screen: Screen, lake: Lake, skipped: Sequence[Materialization
 
 
 def _span(lake: Lake, results: Sequence[Materialization]) -> str:
-    return describe([result.key for result in results], lake.graph.asset(results[0].asset).partitions)
+    return span_of(lake, results[0].asset, [result.key for result in results])
 
 
 def _message(lake: Lake, failed: Sequence[Materialization]) -> str:
@@ -106,8 +126,8 @@ def _is_source_fault(failed: Sequence[Materialization]) -> bool:
 def _help(error: Mapping[str, Any], failed: Sequence[Materialization], skipped: int) -> str | None:
     if error.get("help"):
         return str(error["help"])
-    if error["code"] == "asset-raised":
+    if cure := _CURES.get(error["code"]):
         if skipped:  # these were not tried, and so have not failed
-            return f"fix it, then run the same command again ({plural(len(failed) + skipped, 'partition')})"
-        return f"fix it, then `lake materialize --failed` ({plural(len(failed), 'partition')})"
+            return f"{cure}, then run the same command again ({plural(len(failed) + skipped, 'partition')})"
+        return f"{cure}, then `lake materialize --failed` ({plural(len(failed), 'partition')})"
     return None

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from lakehouse.partitions.dimension import Partitions
 
-__all__ = ["assets", "assets_and_keys", "dynamic_keys", "keys"]
+__all__ = ["assets", "assets_and_keys", "dynamic_keys", "keys", "snapshot_words"]
 
 _Items = list[CompletionItem[str]]
 _Offer = Callable[[click.Context, Mapping[str, "Partitions"], str], Iterable[CompletionItem[str]]]
@@ -28,7 +28,8 @@ def _offering(offer: _Offer) -> _Complete:
 
     def complete(ctx: click.Context, _: click.Parameter, typed: str) -> _Items:
         try:
-            return [*offer(ctx, _known(ctx), typed)]
+            # What cannot be seen would steer the terminal, or end the line that is being typed.
+            return [item for item in offer(ctx, _known(ctx), typed) if item.value.isprintable()]
         except Exception:  # noqa: BLE001  an error would be written over what is being typed
             return []
 
@@ -83,6 +84,13 @@ def dynamic_keys(ctx: click.Context, known: Mapping[str, Partitions], typed: str
     wanted = ctx.params.get("column")
     found = (key for d in dimensions if wanted in (None, d.column) for key in d.keys(datetime.now(UTC)))
     return [CompletionItem(key) for key in found if key.startswith(typed) and key not in ctx.params.get("keys", ())]
+
+
+def snapshot_words(ctx: click.Context, _: click.Parameter, typed: str) -> _Items:
+    """What comes first in place of a name; names of snapshots are not written down where no code is run."""
+    if ctx.params.get("words"):
+        return []
+    return [CompletionItem(word) for word in ("list", "remove") if word.startswith(typed)]
 
 
 def _words(ctx: click.Context) -> list[str]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.cli.output import Screen, emit
+from lakehouse.errors import LakeError
 from lakehouse.plan import Plan
 from lakehouse.records import Materialization, from_instant
 
@@ -65,6 +66,7 @@ class Stream:
             "summary": {name: counts[name] for name in RESULTS},
             "results": [_result_json(self._lake, result, rows) for result in outcome.results],
             "notes": outcome.notes,
+            "source_checks": [verdict for judged in outcome.source_checks for verdict in judged.to_json()],
             "error": outcome.error and outcome.error.to_json(),
             "faults": [fault.to_json() for fault in outcome.faults],
         }
@@ -129,8 +131,11 @@ def _result_json(lake: Lake, result: Materialization, preview: int) -> dict[str,
 def _preview_json(lake: Lake, result: Materialization, rows: int) -> list[Any]:
     if not rows or result.version is None or result.result == "fresh":
         return []
-    import polars as pl
+    from lakehouse.reading import version_rows
 
-    frame = pl.scan_parquet(lake.root / result.version.path, hive_partitioning=False, glob=False).head(rows)
-    rows_json: list[Any] = json.loads(frame.collect().write_json())
+    try:
+        frame = version_rows(lake.root, result.asset, result.key, result.version, rows=rows)
+    except LakeError:  # what was published stands, though it cannot be shown
+        return []
+    rows_json: list[Any] = json.loads(frame.write_json())
     return rows_json

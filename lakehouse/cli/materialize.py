@@ -11,7 +11,7 @@ import click
 from lakehouse.cli import completing
 from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
-from lakehouse.errors import RequestError
+from lakehouse.errors import LakeError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lakehouse.cli.machine import Stream
     from lakehouse.cli.output import Screen
     from lakehouse.lake import Lake
-    from lakehouse.outcome import Event, Outcome
+    from lakehouse.outcome import Outcome
     from lakehouse.partitions.dimension import Partitions
     from lakehouse.plan import Filter, Plan
     from lakehouse.selection import Resolution
@@ -104,9 +104,11 @@ def command(
     from lakehouse.cli import machine, reports
     from lakehouse.cli.output import reading_on
     from lakehouse.cli.project import load, note_key_folders, tell_shells
+    from lakehouse.cli.spills import keep_back
 
     screen = screen_of(color, quiet=quiet or form != "table")
     lake = load(folder_of(ctx, folder))
+    keep_back(ctx, lake.root, verbose=verbose)
     note_key_folders(screen, lake.root)
     named: list[tuple[Filter, bool]] = [("missing", missing), ("stale", stale), ("failed", failed)]
     only: list[Filter] = [name for name, wanted in named if wanted]
@@ -206,17 +208,51 @@ def _narrowed(
 
 def _run(screen: Screen, lake: Lake, survey: Survey, plan: Plan, stream: Stream, **how: bool) -> Outcome:
     """Carry out the plan, with progress, until it is done or asked to end."""
+    from functools import partial
+
+    from lakehouse.cli.failures import Terminated
     from lakehouse.cli.interrupts import Interrupts
+    from lakehouse.cli.leaving import leave, sweep_up
     from lakehouse.cli.output import aside
     from lakehouse.cli.progress import Progress
     from lakehouse.cli.reports import keys_of, spans_of
 
-    progress, interrupts = Progress(screen, keys_of(plan), spans_of(lake, plan)), Interrupts(screen)
-    hears = stream.hears(progress.on_event)
+    if plan.to_make:
+        import polars  # noqa: F401, ICN001  now: it takes Ctrl-C from whoever took it before
 
-    def on_event(event: Event) -> None:
-        hears(event)
-        interrupts.between_partitions()
+    progress = Progress(screen, keys_of(plan), spans_of(lake, plan))
+    interrupts = Interrupts(screen, leave=partial(leave, lake.root))
+    on_event = stream.hears(progress.on_event)
+    with interrupts.taken():
+        try:
+            with aside(), progress.drawn():
+                outcome = lake.run(survey, plan, on_event=on_event, should_stop=interrupts.is_asked, **how)
+        except (KeyboardInterrupt, Terminated):
+            sweep_up(lake.root)  # the run's own cleaning may be what was interrupted
+            raise
+    if interrupts.asked is not None and outcome.error is None:
+        outcome.error = _stopped(lake, plan, outcome, interrupts.asked)
+    return outcome
 
-    with interrupts.taken(), aside(), progress.drawn():
-        return lake.run(survey, plan, command=" ".join(["lake", *sys.argv[1:]]), on_event=on_event, **how)
+
+def _stopped(lake: Lake, plan: Plan, outcome: Outcome, number: int) -> LakeError:
+    """What is to be said of a run that a signal ended: what is left, and that the same command makes it."""
+    from lakehouse.cli.failures import stopped_by
+    from lakehouse.cli.output import plural
+    from lakehouse.cli.quoting import quoted
+    from lakehouse.selection import describe
+
+    done = {(result.asset, result.key): result for result in outcome.results}
+    made = sum(result.result in ("created", "replaced", "unchanged") for result in done.values())
+    left: dict[str, list[str]] = {}
+    again = " ".join(["lake", *map(quoted, sys.argv[1:])])
+    for step in plan.to_make:
+        if (step.asset, step.key) not in done:
+            left.setdefault(step.asset, []).append(step.key)
+    return stopped_by(
+        number,
+        f"{plural(made, 'partition')} made, {sum(map(len, left.values())) or 'none'} left",
+        details=[f"left: {name} {describe(keys, lake.graph.asset(name).partitions)}" for name, keys in left.items()],
+        help=f"the same command goes on from there: {again}" if left else None,
+        context={"made": made, "left": left},
+    )

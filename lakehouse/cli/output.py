@@ -12,11 +12,13 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any, Final, Literal
 
 import click
+
+from lakehouse.printable import printable, unsteering
 
 __all__ = [
     "GLYPHS",
@@ -45,7 +47,6 @@ GLYPHS: Final = {
     "ok": ("✓", "+", "green"),
     "same": ("=", "=", "green"),
 }
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NARROW: Final = frozenset(sign[0] for sign in GLYPHS.values()) | {"…"}
 _MAX_CELL: Final = 40
 _GAP: Final = "   "
@@ -67,6 +68,7 @@ class Screen:
     out_colour: bool
     err_colour: bool
     is_quiet: bool = False
+    _painted: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def standard(cls, colour: Literal["auto", "always", "never"] = "auto", *, quiet: bool = False) -> Screen:
@@ -83,7 +85,9 @@ class Screen:
         """Text in a colour, where the stream is coloured."""
         if not (self.out_colour if to == "out" else self.err_colour):
             return text
-        return click.style(text, fg=colour, bold=bold or None)
+        painted = click.style(printable(text), fg=colour, bold=bold or None)
+        self._painted.add(painted)
+        return painted
 
     def glyph(self, name: str, *, to: Literal["out", "err"] = "out") -> str:
         """The sign of a state or a result; ASCII where the stream takes no more."""
@@ -95,16 +99,25 @@ class Screen:
         click.echo(self.fitted(text), color=self.out_colour)
 
     def note(self, text: str) -> None:
-        """A line beside the result, on stderr; nothing stops because nobody reads it."""
-        with suppress(BrokenPipeError):
-            click.echo(self.fitted(text), err=True, color=self.err_colour)
+        """Lines beside the result, on stderr; nothing stops because nobody reads them, or nobody can."""
+        with suppress(OSError):
+            click.echo("\n".join(map(self.fitted, text.split("\n"))), err=True, color=self.err_colour)
 
     def fitted(self, text: str) -> str:
-        """Text as the stream takes it: in ASCII where it takes no more."""
-        if text.isascii():
-            return text
-        # What has no place in UTF-8 are bytes of a file's name that were none either.
-        return text.encode("utf-8", "replace").decode() if self.is_unicode else _ascii(text)
+        """One line as the stream takes it: what was painted, and otherwise nothing that steers a terminal.
+
+        In ASCII, where the stream takes no more.
+        """
+        shown = text if text.isprintable() else self._plain(text)
+        return shown if shown.isascii() or self.is_unicode else _ascii(shown)
+
+    def _plain(self, text: str) -> str:
+        """The text without control characters, but for what this screen itself has painted."""
+        if "\x1b" not in text or not self._painted:
+            return printable(text)
+        own = "|".join(map(re.escape, sorted(self._painted, key=len, reverse=True)))
+        pieces = re.split(f"({own})", text)
+        return "".join(piece if place % 2 else printable(piece) for place, piece in enumerate(pieces))
 
 
 def _ascii(text: str) -> str:
@@ -115,7 +128,7 @@ def emit(content: Mapping[str, Any], out: IO[str] | None = None) -> None:
     """One JSON object on a line of stdout; nothing stops because nobody reads it."""
     out = out or sys.stdout
     try:
-        click.echo(json.dumps(content, ensure_ascii=False, default=str), file=out)
+        click.echo(unsteering(json.dumps(content, ensure_ascii=False, default=str)), file=out)
     except BrokenPipeError:
         discard(out)
 
@@ -169,8 +182,7 @@ def cell(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    text = _CONTROL.sub("", value if isinstance(value, str) else str(value))
-    return text if len(text) <= _MAX_CELL else f"{text[: _MAX_CELL - 1]}…"
+    return printable(value if isinstance(value, str) else str(value), _MAX_CELL)
 
 
 def align(rows: Sequence[Sequence[str]], *, right: Sequence[bool], width: int, indent: str = "  ") -> list[str]:

@@ -15,12 +15,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from lakehouse.cli.output import GLYPHS, Screen, joined, plural
+from lakehouse.printable import printable
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
     from lakehouse.outcome import Event
+    from lakehouse.records import Materialization
 
 __all__ = ["Progress", "binned", "bins", "state_of", "worst"]
 
@@ -32,11 +34,13 @@ _WORST_FIRST: Final = ("failed", "running", "missing", "stale", "unrecorded", "o
 _T = TypeVar("_T")
 
 
-def state_of(result: str, row_count: int | None) -> str:
+def state_of(result: Materialization) -> str:
     """The state that a result leaves a partition in, for its cell."""
-    if result in ("failed", "blocked", "skipped"):
+    if not result.is_ok:
         return "failed"
-    return "empty" if row_count == 0 else "fresh"
+    if result.is_frozen:
+        return "stale" if result.version else "missing"
+    return "empty" if result.row_count == 0 else "fresh"
 
 
 def bins(items: Sequence[_T], cells: int) -> list[Sequence[_T]]:
@@ -121,9 +125,9 @@ class Progress:
         if result is None:
             states[event.key] = "running"
             return
-        states[event.key] = state_of(result.result, result.row_count)
-        self._kept += result.result == "fresh"
-        if not self._live and self._is_long and not self._screen.is_quiet and result.result != "fresh":
+        states[event.key] = state_of(result)
+        self._kept += result.is_kept
+        if not self._live and self._is_long and not self._screen.is_quiet and not result.is_kept:
             sign = self._screen.glyph("ok" if result.is_ok else "failed", to="err")
             rows = "" if not result.is_ok or result.row_count is None else plural(result.row_count, "row")
             self._screen.note(f"{sign} " + joined([f"{event.asset} {event.key}", result.result, rows]))
@@ -140,7 +144,7 @@ class Progress:
 
         states = list(self._states[asset].values())
         done = sum(state not in ("missing", "running") for state in states)
-        head, tail = f"{asset} {self._spans[asset]}  ", f"   {done}/{len(states)}{self._left()}"
+        head, tail = f"{asset} {printable(self._spans[asset])}  ", f"   {done}/{len(states)}{self._left()}"
         if len(head) + len(tail) + _FEWEST_CELLS > width:
             head = f"{asset}  "
         text = Text(head, no_wrap=True, overflow="crop")

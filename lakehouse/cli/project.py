@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.cli.output import Screen, aside
 from lakehouse.errors import DefinitionError, LakeError, RequestError
+from lakehouse.storage_errors import exhausted, storage_error
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
@@ -119,6 +120,7 @@ def load(folder: str | None) -> Lake:
             help=f'add: {project.attribute} = Lake("data/lake")',
         )
     found.base = project.folder
+    found.command = " ".join(["lake", *sys.argv[1:]])
     found.graph  # noqa: B018  a wrong graph is an error now, not later
     _for_shells(project, found)
     return found
@@ -203,8 +205,12 @@ def _told(project: Project) -> Iterator[None]:
         yield
     except (LakeError, KeyboardInterrupt):
         raise
+    except OSError as error:
+        if error.filename == project.module and error.errno is not None:  # the lakefile itself
+            raise storage_error(error, project.module, "reading definitions") from error
+        raise exhausted(error) or _raised(error, project) from error
     except BaseException as error:  # an exit in a lakefile, or an engine's panic, is the lakefile's fault too
-        raise _raised(error, project) from error
+        raise exhausted(error) or _raised(error, project) from error
 
 
 def _raised(error: BaseException, project: Project) -> DefinitionError:

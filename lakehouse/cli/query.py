@@ -16,7 +16,8 @@ from lakehouse.assets import Source
 from lakehouse.cli.help import Command
 from lakehouse.cli.options import Format, common, folder_of, screen_of
 from lakehouse.cli.output import Screen, aside
-from lakehouse.errors import LakeError, RequestError, StorageError
+from lakehouse.errors import LakeError, RequestError
+from lakehouse.storage_errors import storage_error
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
@@ -33,12 +34,19 @@ _LEAVE: Final = ("exit", "quit", "\\q", ".quit", ".exit")
         "lake query \"SELECT * FROM monthly_orders WHERE partition_date = '2018-02'\"",
         'lake query "FROM monthly_orders SELECT sum(order_num)" --format csv',
         'echo "FROM raw_customers LIMIT 3" | lake query --json',
-        "lake query -i report.sql --format csv -o report.csv",
+        "lake query -i report.sql --safe-csv -o report.csv",
+        'lake query "FROM monthly_orders" --as-of monthly_orders:1',
     ),
 )
 @click.argument("sql", required=False)
 @click.option("-i", "--input", "path", metavar="FILE", help="Read the SQL from FILE.")
 @click.option("-o", "--output", metavar="FILE", help="Write the rows to FILE.")
+@click.option(
+    "--safe-csv",
+    is_flag=True,
+    help="CSV for spreadsheets: a text or a column's name that they would take for a formula is led by a '.",
+)
+@click.option("--as-of", metavar="WHEN", help="Read assets as they were then: an instant, or a commit (ASSET:N).")
 @common("table", "json", "ndjson", "csv")
 @click.pass_context
 def command(
@@ -47,9 +55,11 @@ def command(
     sql: str | None,
     path: str | None,
     output: str | None,
+    safe_csv: bool,
+    as_of: str | None,
     folder: str | None,
     quiet: bool,
-    verbose: bool,  # noqa: ARG001  taken by the error handler
+    verbose: bool,
     color: Literal["auto", "always", "never"],
     form: Format,
 ) -> int:
@@ -57,16 +67,37 @@ def command(
 
     DuckDB runs it in memory and reads the lake and its sources, nothing else. Without SQL it is read from stdin,
     or asked for on a terminal. A table is shown as far as it fits; the other formats have all of it.
+
+    --as-of reads every asset as it was at one instant (2026-11-20T09:12), or when a commit was made
+    (monthly_orders:3; in a lake of one asset, 3). Sources have no past, and may then not be named.
+
+    --safe-csv writes ' before a text that begins with = + - @, a tab or a line's end, so that a spreadsheet shows it
+    and runs nothing; numbers stay numbers.
     """
     from lakehouse.cli.project import load
+    from lakehouse.cli.spills import keep_back
 
+    writer = _safe(ctx, form) if safe_csv else form
     screen = screen_of(color, quiet=quiet)
     lake = load(folder_of(ctx, folder))
+    keep_back(ctx, lake.root, verbose=verbose)
     text = _sql(sql, path)
     if text is None:
-        return _prompt(screen, lake)
-    _run(screen, lake, text, form, output)
+        return _prompt(screen, lake, as_of)
+    _run(screen, lake, text, writer, output, as_of)
     return 0
+
+
+def _safe(ctx: click.Context, form: Format) -> str:
+    """The writer for ``--safe-csv``, which is a format of its own.
+
+    Raises:
+        RequestError: another one is asked for.
+    """
+    is_unasked = ctx.get_parameter_source("form") is click.core.ParameterSource.DEFAULT
+    if form != "csv" and not is_unasked:
+        raise RequestError(f"--safe-csv is CSV, and --format {form} is not", code="usage", help="leave one out")
+    return "safe-csv"
 
 
 def _sql(sql: str | None, path: str | None) -> str | None:
@@ -87,7 +118,7 @@ def _sql(sql: str | None, path: str | None) -> str | None:
     return text
 
 
-def _run(screen: Screen, lake: Lake, sql: str, form: Format, output: str | None) -> None:
+def _run(screen: Screen, lake: Lake, sql: str, form: str, output: str | None, as_of: str | None) -> None:
     from lakehouse.cli.interrupts import Interrupts
     from lakehouse.cli.rows import WRITERS
     from lakehouse.query import query
@@ -98,7 +129,7 @@ def _run(screen: Screen, lake: Lake, sql: str, form: Format, output: str | None)
     with (
         interrupts.taken(),
         aside(),
-        query(lake.survey(), sql) as result,
+        query(lake.survey(), sql, as_of=as_of) as result,
         _destination(stdout, output) as stream,
     ):
         interrupts.stop = result.interrupt
@@ -147,14 +178,16 @@ def _destination(stdout: IO[str], output: str | None) -> Iterator[IO[str]]:
     except OSError as error:
         if isinstance(error, BrokenPipeError | LakeError):
             raise
-        raise StorageError(f"{output}: {error.strerror}", help="choose another file for -o") from error
+        found = storage_error(OSError(error.errno, error.strerror), output, "writing the rows")
+        found.help = "choose another file for -o"
+        raise found from error
     finally:
         if is_file:
             with suppress(OSError):
                 spare.unlink(missing_ok=True)
 
 
-def _prompt(screen: Screen, lake: Lake) -> int:
+def _prompt(screen: Screen, lake: Lake, as_of: str | None) -> int:
     """Ask for one statement after the other until the input ends; Ctrl-C drops the one that is being written."""
     from lakehouse.cli.failures import print_error
 
@@ -177,7 +210,7 @@ def _prompt(screen: Screen, lake: Lake) -> int:
         text = f"{text}\n{line}".strip()
         if text.endswith(";"):
             try:
-                _run(screen, lake, text, "table", None)
+                _run(screen, lake, text, "table", None, as_of)
             except LakeError as error:
                 print_error(screen, error)
             except KeyboardInterrupt:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from lakehouse.cli.machine import FEW, PREVIEW_ROWS, RESULTS
 from lakehouse.cli.output import Screen, duration, joined, plural, size, wrapped
 from lakehouse.cli.progress import binned, state_of
-from lakehouse.plan import Plan
+from lakehouse.errors import LakeError
+from lakehouse.plan import Plan, Step
 from lakehouse.reasons import ago
 from lakehouse.records import Materialization
 from lakehouse.selection import Resolution, describe
@@ -58,18 +59,27 @@ def echo_resolution(screen: Screen, lake: Lake, resolution: Resolution, *, asked
 def print_plan(screen: Screen, plan: Plan) -> None:
     """``--dry-run``: what would be made, and why."""
     counts = Counter(step.action for step in plan.steps)
-    parts = [plural(len(plan.steps), "partition"), f"{counts['make']} to make", f"{counts['keep']} fresh"]
+    frozen = sum(_is_left_frozen(step) for step in plan.steps)
+    kept = counts["keep"] - frozen
+    parts = [plural(len(plan.steps), "partition"), f"{counts['make']} to make", f"{kept} fresh"]
+    if frozen:
+        parts.append(f"{frozen} frozen")
     if counts["refuse"]:
         parts.append(f"{counts['refuse']} blocked")
     screen.say(f"plan: {', '.join(parts)} (nothing written: --dry-run)")
-    words = {"make": "make    {}", "keep": "fresh", "refuse": "blocked {}"}
+    words = {"make": "make    {}", "keep": "fresh", "refuse": "blocked {}", "frozen": "frozen  {}"}
     for asset in plan.assets():
         indent = "  "
         if len(plan.assets()) > 1:
             screen.say(f"  {asset}")
             indent = "    "
         for step in plan.of(asset):
-            screen.say(f"{indent}{step.key}  {words[step.action].format(step.reason)}")
+            word = words["frozen" if _is_left_frozen(step) else step.action]
+            screen.say(f"{indent}{step.key}  {word.format(step.reason.removesuffix(' (frozen)'))}")
+
+
+def _is_left_frozen(step: Step) -> bool:
+    return step.action == "keep" and step.state.is_frozen and step.state.status != "fresh"
 
 
 def print_outcome(
@@ -77,18 +87,18 @@ def print_outcome(
 ) -> None:
     """Every asset's results, each partition with a preview where they are few; nothing, if quiet and idle."""
     results = outcome.results
-    is_idle = bool(results) and all(result.result == "fresh" for result in results)
+    is_idle = bool(results) and all(result.is_kept for result in results)
     if is_idle and screen.is_quiet:
         return
     by_asset: dict[str, list[Materialization]] = {}
     for result in results:
         by_asset.setdefault(result.asset, []).append(result)
-    is_few = sum(result.result != "fresh" for result in results) <= FEW
+    is_few = sum(not result.is_kept for result in results) <= FEW
     blocks: list[list[str]] = []
     for asset, found in by_asset.items():
         if is_few:
             rows = PREVIEW_ROWS if preview is None else preview
-            each = [result for result in found if result.result != "fresh" or len(results) <= FEW]
+            each = [result for result in found if not result.is_kept or len(results) <= FEW]
             blocks += [_one(screen, lake, result, rows, now) for result in each]
             blocks.append(_fresh(screen, lake, [result for result in found if result not in each]))
         else:
@@ -98,7 +108,10 @@ def print_outcome(
         notes = [*outcome.notes.get(asset, ()), *_empty_note(found, outcome.latest.get(asset, {}))]
         blocks.append([f"  note: {note}" for note in notes])
     if is_idle:
-        blocks.append(["Same inputs, same code: nothing to do. Make it again with --force."])
+        frozen = [result for result in results if result.is_frozen]
+        cure = f"{(frozen[0].error or {}).get('help')}" if len(frozen) == 1 else "lake unfreeze, or --force"
+        same = "Same inputs, same code: nothing to do. Make it again with --force."
+        blocks.append([f"Frozen: left as it is. To make it: {cure}" if frozen else same])
     _say(screen, blocks)
 
 
@@ -113,7 +126,7 @@ def _say(screen: Screen, blocks: Sequence[list[str]]) -> None:
 
 
 def _spent(results: Sequence[Materialization]) -> float:
-    made = [result for result in results if result.result != "fresh"]
+    made = [result for result in results if not result.is_kept]
     if not made:
         return 0.0
     return (max(r.finished for r in made) - min(r.started for r in made)).total_seconds()
@@ -122,8 +135,9 @@ def _spent(results: Sequence[Materialization]) -> float:
 def _one(screen: Screen, lake: Lake, result: Materialization, rows: int, now: datetime) -> list[str]:
     name = f"{screen.glyph(_sign(result))} {result.asset} {result.key}"
     count = "" if result.row_count is None else plural(result.row_count, "row")
-    if result.result == "fresh":
-        return [joined([name, "fresh", count, f"made {ago(result.finished, now)}"])]
+    if result.is_kept:
+        made = f"made {ago(result.finished, now)}" if result.version else ""
+        return [joined([name, "frozen" if result.is_frozen else "fresh", count, made])]
     if not result.is_ok:
         return [joined([name, result.result])]
     took = duration((result.finished - result.started).total_seconds())
@@ -138,7 +152,10 @@ def _fresh(screen: Screen, lake: Lake, results: Sequence[Materialization]) -> li
     span = describe([result.key for result in results], lake.graph.asset(results[0].asset).partitions)
     rows = plural(sum(result.row_count or 0 for result in results), "row")
     name = f"{screen.glyph('same')} {results[0].asset} {span}"
-    return [joined([name, f"{plural(len(results), 'partition')} fresh", rows])]
+    frozen = sum(result.is_frozen for result in results)
+    what = [f"{plural(len(results) - frozen, 'partition')} fresh"] if len(results) > frozen else []
+    what += [f"{plural(frozen, 'partition')} frozen"] if frozen else []
+    return [joined([name, ", ".join(what), rows])]
 
 
 def _shown_path(lake: Lake, path: str) -> str:
@@ -151,11 +168,13 @@ def _preview(screen: Screen, lake: Lake, result: Materialization, rows: int) -> 
     """An empty line and the first rows; nothing where there are none."""
     if not rows or not result.row_count or result.version is None:
         return []
-    import polars as pl
-
     from lakehouse.cli.table import frame_lines
+    from lakehouse.reading import version_rows
 
-    frame = pl.scan_parquet(lake.root / result.version.path, hive_partitioning=False, glob=False).head(rows).collect()
+    try:
+        frame = version_rows(lake.root, result.asset, result.key, result.version, rows=rows)
+    except LakeError as error:  # what was published stands, though it cannot be shown
+        return [f"  no preview: {error.message}"]
     return ["", *frame_lines(screen, frame, [kind for _, kind in result.schema or ()], total=result.row_count)]
 
 
@@ -175,7 +194,7 @@ def _many(
     if few_failed:
         return [head, *wrapped([_short(screen, result) for result in results], width=screen.width, indent="  ")]
     span = describe([result.key for result in results], lake.graph.asset(results[0].asset).partitions)
-    states = binned([state_of(result.result, result.row_count) for result in results])
+    states = binned([state_of(result) for result in results])
     return [head, f"  {''.join(map(screen.glyph, states))}  {span}"]
 
 
@@ -192,7 +211,7 @@ def _sign(result: Materialization) -> str:
 
 
 def _empty_note(results: Sequence[Materialization], latest: Mapping[str, str]) -> list[str]:
-    empty = sum(result.row_count == 0 for result in results if result.is_ok and result.result != "fresh")
+    empty = sum(result.row_count == 0 for result in results if result.is_ok and not result.is_kept)
     if not empty:
         return []
     verb = "is" if empty == 1 else "are"

@@ -52,7 +52,7 @@ def command(
     only_schema: bool,
     folder: str | None,
     quiet: bool,
-    verbose: bool,  # noqa: ARG001  taken by the error handler
+    verbose: bool,
     color: Literal["auto", "always", "never"],
     form: Format,
 ) -> int:
@@ -61,14 +61,16 @@ def command(
     Without KEY, the preview is of the latest partition that has rows.
     """
     from lakehouse.cli.project import load
+    from lakehouse.cli.spills import keep_back
 
     screen = screen_of(color, quiet=quiet)
     lake = load(folder_of(ctx, folder))
+    keep_back(ctx, lake.root, verbose=verbose)
     declared = lake.graph.asset(asset)
     survey = lake.survey()
     found = _facts(lake, survey, declared, _one_key(lake, survey, asset, key) if key else None)
     survey.sources.keep_digests()
-    frame = None if only_schema else _rows(lake, found)
+    frame = None if only_schema else _rows(survey, found)
     if form == "json":
         preview = [] if frame is None else json.loads(frame.head(rows).write_json())
         schema = [{"name": name, "type": kind} for name, kind in found["schema"]]
@@ -174,12 +176,13 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _rows(lake: Lake, found: dict[str, Any]) -> pl.DataFrame | None:
-    if "version_path" not in found:
+def _rows(survey: Survey, found: dict[str, Any]) -> pl.DataFrame | None:
+    version = survey.fold(found["asset"]).key(found["key"]).version if found["key"] is not None else None
+    if version is None:
         return None
-    import polars as pl
+    from lakehouse.reading import version_rows
 
-    return pl.read_parquet(lake.root / found["version_path"], hive_partitioning=False, glob=False)
+    return version_rows(survey.disk.root, found["asset"], found["key"], version)
 
 
 def _print(screen: Screen, found: dict[str, Any]) -> None:
@@ -212,11 +215,16 @@ def _print(screen: Screen, found: dict[str, Any]) -> None:
 
 
 def _print_statistics(screen: Screen, frame: pl.DataFrame, schema: list[list[str]]) -> None:
+    import polars as pl
+
+    from lakehouse.rowvalues import rows_of
+
     rows = [["column", "type", "nulls", "min", "max"]]
     for name, kind in schema:
-        column = frame[name]
-        ends = [None, None] if column.dtype.is_nested() or not len(column) else [column.min(), column.max()]
-        rows.append([name, kind, str(column.null_count()), *("" if end is None else cell(end) for end in ends)])
+        column = frame.select(name)
+        ends = pl.concat([column.min(), column.max()]) if not column.schema[name].is_nested() else column.clear(2)
+        shown = ("" if end is None else cell(end) for (end,) in rows_of(ends))
+        rows.append([name, kind, str(frame[name].null_count()), *shown])
     screen.say()
     for line in align(rows, right=[False, False, True, False, False], width=screen.width):
         screen.say(line)

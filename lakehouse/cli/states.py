@@ -29,7 +29,7 @@ def line(part: PartitionStatus) -> str:
     """A partition by itself: key, status, size and age."""
     rows = "" if part.row_count is None else plural(part.row_count, "row")
     made = f"made {stamp(part.made)}" if part.made else ""
-    reason = part.reason if part.status not in ("fresh", "empty", "missing") else ""
+    reason = part.reason if part.status not in ("fresh", "empty", "missing") or part.is_frozen else ""
     if part.last_attempt is not None:
         reason = joined([reason, f"last attempt {part.last_attempt.result}"])
     status = part.status if not reason.startswith(part.status) else ""
@@ -50,7 +50,8 @@ def reasons(screen: Screen, survey: Survey, status: AssetStatus, *, why: bool) -
     """A line for each reason, with the partitions that share it."""
     keys_by_reason: dict[tuple[str, str], list[str]] = {}
     for part in status.partitions:
-        if part.status in ("stale", "unrecorded", "orphaned") or part.reason.startswith("missing:"):
+        is_told = part.status in ("stale", "unrecorded", "orphaned") or part.reason.startswith("missing:")
+        if is_told or part.is_frozen:
             reason = part.reason.partition(": ")[2] or part.reason
             keys_by_reason.setdefault((part.status, reason), []).append(part.key)
         if part.last_attempt is not None:

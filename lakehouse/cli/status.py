@@ -126,7 +126,8 @@ def _is_key(lake: Lake, survey: Survey, word: str) -> bool:
 
 def _is_done(status: AssetStatus) -> bool:
     """Whether a `lake materialize` of all this would find nothing to do."""
-    is_fresh = all(part.status in _DONE and part.last_attempt is None for part in status.partitions)
+    due = [part for part in status.partitions if not part.is_frozen]
+    is_fresh = all(part.status in _DONE and part.last_attempt is None for part in due)
     return is_fresh and not status.is_behind
 
 
@@ -161,7 +162,7 @@ def _is_filled_by_hand(dimension: Dimension) -> bool:
 
 def _print_next(screen: Screen, found: Sequence[AssetStatus], asked: Sequence[str]) -> None:
     """The commands that would make what is not fresh, with how many partitions each makes."""
-    parts = [part for status in found for part in status.partitions]
+    parts = [part for status in found for part in status.partitions if not part.is_frozen]
     behind = sum(part.status == "stale" or part.last_attempt is not None for part in parts)
     missing = sum(part.status == "missing" and part.last_attempt is None for part in parts)
     flags = [
@@ -212,6 +213,7 @@ def _partition_json(part: PartitionStatus) -> dict[str, Any]:
         "row_count": part.row_count,
         "size_bytes": part.size_bytes,
         "made_at": part.made and from_instant(part.made),
+        "frozen": part.is_frozen,
         "reason": part.reason,
         "reasons": [{"code": cause.code, "input": cause.input} for cause in part.causes],
         "last_attempt": attempt

@@ -25,8 +25,10 @@ def frame_lines(screen: Screen, frame: pl.DataFrame, types: Sequence[str], *, to
         types: a name for each column's type.
         total: how many rows there are altogether.
     """
+    from lakehouse.rowvalues import rows_of
+
     right = [dtype.is_numeric() for dtype in frame.dtypes]
-    rows = [[cell(value) for value in row] for row in frame.iter_rows()]
+    rows = [[cell(value) for value in row] for row in rows_of(frame)]
     lines = align([[cell(name) for name in frame.columns], list(types), *rows], right=right, width=screen.width)
     lines[1] = screen.paint(lines[1], "bright_black")
     if total > frame.height:

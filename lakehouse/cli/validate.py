@@ -23,7 +23,7 @@ _GRAVEST_FIRST: Final = (70, 4, 2, 5, 1)
 
 
 @click.command("validate", cls=Command, examples=("lake validate", "lake validate --deep", "lake validate --json"))
-@click.option("--deep", is_flag=True, help="Read every row of the sources too.")
+@click.option("--deep", is_flag=True, help="Read every row of the sources too, and ask the checks.")
 @common("table", "json")
 @click.pass_context
 def command(
@@ -32,19 +32,22 @@ def command(
     deep: bool,
     folder: str | None,
     quiet: bool,
-    verbose: bool,  # noqa: ARG001  taken by the error handler
+    verbose: bool,
     color: Literal["auto", "always", "never"],
     form: Format,
 ) -> int:
     """Look at every definition and every source, and say what would fail.
 
-    Each function is called, so that its columns are known, but its result is not computed. Nothing is written to
-    the lake. Exits with 2 if a definition is wrong, with 5 if a source is.
+    Each function is called, so that its columns are known, but its result is not computed. With --deep the checks
+    of sources and of what is published are asked too. Nothing is written to the lake. Exits with 2 if a definition
+    is wrong, with 5 if a source is, with 1 if a check of what is published fails.
     """
     from lakehouse.cli.project import load
+    from lakehouse.cli.spills import keep_back
 
     screen = screen_of(color, quiet=quiet)
     lake = load(folder_of(ctx, folder))
+    keep_back(ctx, lake.root, verbose=verbose)
     with aside():
         found = lake.validate(deep=deep)
     code = _exit_code(found)

@@ -84,3 +84,9 @@ def payment_methods(paid_orders: pl.LazyFrame) -> pl.LazyFrame:
     return paid_orders.group_by("payment_method", "status").agg(
         payments=pl.len().cast(pl.Int64), revenue_cents=pl.col("amount").sum()
     )
+
+
+@lake.check("monthly_orders")
+def orders_counted(frame: pl.LazyFrame) -> pl.Expr:
+    """A status is only there if at least one order of the month has it."""
+    return pl.col("order_num") > 0

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lakehouse.callsite import CallSite, caller
+from lakehouse.checks.declared import Check
 from lakehouse.errors import DefinitionError
 from lakehouse.partitions.dimension import Partitions
 
@@ -67,6 +68,7 @@ class Source:
         function: gives the rows; None: files do.
         version: of the function's rows: a text, or what tells it when asked; None: nobody knows, and what reads it
             is always stale.
+        checks: what has to hold of its rows before anything is made of them.
         where: the line that declares it.
     """
 
@@ -81,6 +83,7 @@ class Source:
     partitions: Partitions | None = None
     function: Callable[..., Any] | None = None
     version: SourceVersion = None
+    checks: tuple[Check, ...] = ()
 
     @property
     def is_glob(self) -> bool:
@@ -90,7 +93,7 @@ class Source:
     def declaration(self) -> dict[str, str]:
         """What the declaration says of the data, as text: it is part of the code version of what reads it.
 
-        A function's own text and the version of its rows are not part of it.
+        A function's own text, the version of its rows and the checks, which compute nothing, are not part of it.
         """
         said = {
             "path": self.path,

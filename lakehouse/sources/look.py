@@ -15,6 +15,7 @@ from lakehouse.sources.digestcache import DigestCache
 from lakehouse.sources.files import FilesNow
 from lakehouse.sources.now import ONE_PASS, SourceNow, Spool
 from lakehouse.sources.scans import cannot
+from lakehouse.storage_errors import exhausted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,10 +41,13 @@ def look_at(
 
     Raises:
         SourceError: no file is there, one cannot be read, or a function cannot tell its version.
+        StorageError: no further file can be opened, whichever it is.
     """
     try:
         return _look_at(source, base, cache, known)
     except OSError as error:
+        if (fault := exhausted(error)) is not None:
+            raise fault from error
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise SourceError(
             f"{source.path} {_what(source, base, error) if missing else cannot(error)}",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from lakehouse.errors import SourceError
 from lakehouse.sources.declared import Source
 from lakehouse.sources.now import require_columns
+from lakehouse.storage_errors import exhausted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -112,7 +113,7 @@ def _check_headers(source: Source, files: Sequence[Path], shown: Shown) -> None:
             if error := csv_faults.header_error(path, source.schema, shown(path)):
                 raise error
     except OSError as error:
-        raise unreadable(source, Path(error.filename or files[0]), shown, cannot(error)) from None
+        raise exhausted(error) or unreadable(source, Path(error.filename or files[0]), shown, cannot(error)) from None
 
 
 def own_schema(source: Source, path: Path, shown: Shown) -> dict[str, pl.DataType]:
@@ -128,10 +129,20 @@ def own_schema(source: Source, path: Path, shown: Shown) -> dict[str, pl.DataTyp
     try:
         found = scan(path, hive_partitioning=False, glob=False).collect_schema()
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise unreadable(source, path, shown, f"cannot be read: {str(error).splitlines()[0]}") from None
+        raise exhausted(error) or _damaged(source, path, shown, error) from None
     # The folder of a key says more than a column of its name in the file, which need not be in every file.
     folders = source.partitions.columns if source.partitions is not None else ()
     return {name: dtype for name, dtype in found.items() if name not in folders}
+
+
+def _damaged(source: Source, path: Path, shown: Shown, error: BaseException) -> SourceError:
+    """The error of a Parquet or IPC file whose content is not what it should be, or that cannot be opened at all."""
+    what = f"cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}"
+    found = unreadable(source, path, shown, what)
+    if found.code == "source-missing" or (isinstance(error, OSError) and error.errno is not None):
+        return found
+    help_text = f"it is damaged, or no {source.format}: put it back as it was made, or make it again"
+    return SourceError(found.message, code="source-damaged", help=help_text, context=found.context)
 
 
 def cannot(error: OSError) -> str:
@@ -161,9 +172,28 @@ def fault_in(source: Source, files: Sequence[Path], shown: Shown) -> SourceError
         found = (json_faults.find_error(path, source.schema or {}, shown(path)) for path in files)
         return next((error for error in found if error is not None), None)
     try:
-        check_files(source, files, shown)
+        columns = check_files(source, files, shown)
     except SourceError as error:
         return error
+    broken = (_broken_content(source, path, columns, shown) for path in files)
+    return next((error for error in broken if error is not None), None)
+
+
+def _broken_content(
+    source: Source, path: Path, columns: Mapping[str, PolarsDataType], shown: Shown
+) -> SourceError | None:
+    """What is wrong with the rows of a file whose footer is in order; they are read, a batch at a time."""
+    import polars as pl
+
+    try:
+        rows = open_files(source, [path], columns)
+        rows.sink_batches(lambda _: None)
+        # Rows that are picked are decoded in another way, which asks more of a file.
+        plain = [name for name, dtype in rows.collect_schema().items() if not dtype.is_nested()]
+        for name in {*plain[:1], *plain[-1:], *(name for name in plain if name == source.time)}:
+            rows.filter(pl.col(name).hash() % 2 == 0).sink_batches(lambda _: None)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        return _damaged(source, path, shown, error)
     return None
 
 

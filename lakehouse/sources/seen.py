@@ -71,7 +71,7 @@ class Seen:
             assert isinstance(node, Source)  # noqa: S101  the graph's inputs say so
             try:
                 self._seen[name] = look_at(
-                    node, self.base, self._digests(), lambda: self._needed_by(name), known=known
+                    node, self.base, self._digests(), lambda: self.graph.needed_by(name), known=known
                 )
             except SourceError as error:
                 self.problems[name] = error
@@ -124,9 +124,3 @@ class Seen:
             except OSError:
                 self._cache = DigestCache()
         return self._cache
-
-    def _needed_by(self, source: str) -> str:
-        readers = [
-            asset.name for asset in self.graph.assets() if source in {i.name for i in self.graph.inputs(asset.name)}
-        ]
-        return self.graph.path(source, readers[0]) if readers else "nothing"

@@ -18,6 +18,7 @@ from lakehouse.errors import LakeError, RequestError, StorageError
 from lakehouse.sql.readonly import only_select, refused
 from lakehouse.sql.tables import Frame, Table, listed, literally, quoted, view
 from lakehouse.sql.text import normalized, tables_read
+from lakehouse.storage_errors import as_storage_error
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,7 +92,7 @@ class Result:
         """Rows of Python values; DuckDB's 128-bit integers, which Arrow holds as decimals, as ``int``."""
         whole = [kind in ("HUGEINT", "UHUGEINT") for kind in self.types]
         for batch in self.batches():
-            columns = [column.to_pylist() for column in batch.columns]
+            columns = [_values(column) for column in batch.columns]
             for i, is_whole in enumerate(whole):
                 if is_whole:
                     columns[i] = [None if value is None else int(value) for value in columns[i]]
@@ -107,6 +108,16 @@ class Result:
     def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         with _told(self._tables):
             return next(reader, None)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """A column's values; where it holds a time that Python has no value for (beyond its years, infinity), as text."""
+    import pyarrow as pa
+
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        return list(column.cast(pa.string()).to_pylist())
 
 
 def select(tables: Sequence[Table | Frame], sql: str) -> Result:
@@ -182,7 +193,9 @@ def _told(tables: Sequence[Table | Frame]) -> Iterator[None]:
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except (duckdb.Error, OSError) as error:
-        raise _explained(str(error), tables) from error
+        faults = (table.fault(str(error)) for table in tables)
+        fault = as_storage_error(error) or next((fault for fault in faults if fault is not None), None)
+        raise fault or _explained(str(error), tables) from error
     except RuntimeError as error:
         if "interrupted" in str(error):
             raise KeyboardInterrupt from error

@@ -10,11 +10,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 
+from lakehouse.errors import LakeError
+
 __all__ = ["Frame", "Table", "listed", "literally", "quoted", "text", "view"]
 
 _KEY_FOLDER = re.compile(r"([^=]+)=.*", re.DOTALL)
 _GLOB = re.compile(r"[*?[]")
 _FILE = "a partition's file"  # a column name that no asset has
+Fault = Callable[[str], LakeError | None]
+
+
+def _no_fault(_said: str) -> None:
+    """Nothing is known of any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +34,7 @@ class Table:
         columns: the columns inside the files, in the order in which they are shown.
         ddl: their DuckDB types, for when no file is opened.
         partition_columns: shown after ``columns``, as VARCHAR; taken from the folders.
+        fault: given what DuckDB says of a query that failed, what is wrong with one of the files; None: nothing.
     """
 
     name: str
@@ -34,6 +42,7 @@ class Table:
     columns: tuple[str, ...]
     ddl: tuple[str, ...]
     partition_columns: tuple[str, ...] = ()
+    fault: Fault = _no_fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +55,14 @@ class Frame:
             on; what a *lazy* frame raises later is told as the query's failure.
         columns: its columns, and ``ddl`` their DuckDB types: what ``SHOW ALL TABLES`` tells of it unloaded.
             Without them, an unloaded frame is not listed.
+        fault: given what DuckDB says of a query that failed, what is wrong with what it was loaded from.
     """
 
     name: str
     load: Callable[[], object]
     columns: tuple[str, ...] = ()
     ddl: tuple[str, ...] = ()
+    fault: Fault = _no_fault
 
 
 def view(table: Table | Frame, *, is_opened: bool) -> str:

@@ -29,7 +29,11 @@ def is_project_file(filename: str) -> bool:
     path, package = Path(filename).resolve(), Path(__file__).resolve().parent.parent
     if path.is_relative_to(package):
         return path.is_relative_to(package / "examples")
-    if filename.startswith("<frozen") or {"site-packages", "dist-packages"} & set(Path(filename).parts):
+    if (
+        filename.startswith("<frozen")
+        or filename.endswith((".pyx", ".pxi"))
+        or {"site-packages", "dist-packages"} & set(Path(filename).parts)
+    ):
         return False
     library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
     return not any(path.is_relative_to(Path(folder).resolve()) for folder in library)
