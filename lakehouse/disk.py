@@ -301,7 +301,11 @@ class Disk:
     def remove_tree(self, folder: Path) -> None:
         """Remove a folder with all that is in it."""
         self._call("rmtree", folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:
+            # Interrupted just after it closed a folder, it closes that again, and the interrupt is lost to EBADF.
+            raise error.__context__ or error from None
 
 
 @contextlib.contextmanager

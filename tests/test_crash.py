@@ -243,6 +243,23 @@ def test_what_is_let_go_is_off_the_disk_before_the_projection_is_done(shop: Shop
     assert [name for name, path in brief.calls[:removed] if path == str(shop.log() / "projected")] == []
 
 
+def test_an_interrupt_while_a_folder_is_removed_is_one_and_no_error_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = os.close
+
+    def interrupted(descriptor: int) -> None:
+        close(descriptor)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "lake" / "folder"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(os, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Disk(tmp_path / "lake").remove_tree(folder)
+
+
 def test_interrupted_anywhere_a_run_leaves_nothing_behind(shop: Shop) -> None:
     for number in range(1, CALLS + 1):
         calls = iter(range(1, 10**6))
