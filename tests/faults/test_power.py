@@ -146,7 +146,7 @@ def cutter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_what_is_not_judged_is_counted() -> None:
     """The page says which cells say nothing, and why."""
     system, scenario = _UNTOLD
-    why = "its loss was seen: a folder removed and made again is dropped by e2fsck, though it was synced; not understood"
+    why = "its loss was seen: a folder removed and made again is dropped by e2fsck, though synced; not understood"
     note(Cell(layer="L2", scenario=scenario, fault="power cut, copied", where=system, verdict="skipped", note=why))
     assert not [series for series in (*TENDED, *EVERY) if (series.system, series.scenario) == _UNTOLD]
 
