@@ -16,10 +16,6 @@ from faults.needs import need
 from faults.warm import Warm
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "sweep: one of the thousands of cells that are too many for each change")
-
-
 @pytest.fixture(autouse=True, scope="session")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The file of this session's cells."""
