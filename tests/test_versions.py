@@ -378,6 +378,29 @@ def test_classes_are_followed_through_instances(lakefiles: Lakefiles, old: str, 
     assert sorted(lakefiles.differing(CLASSES, CLASSES.replace(old, new, 1))) == names
 
 
+STRUCTS = """
+    import msgspec
+    class Money(msgspec.Struct, frozen=True):
+        cents: int = 5
+        def scaled(self): return self.cents * 1
+    PRICE = Money(7)
+    def monthly_orders(x): return PRICE
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ("frozen=True", "eq=False", ["class Money"]),
+        ("cents: int", "cents: float", ["class Money"]),
+        ("self.cents * 1", "self.cents * 2", ["class Money"]),
+        ("Money(7)", "Money(8)", ["global PRICE"]),
+    ],
+)
+def test_structs_are_followed_like_dataclasses(lakefiles: Lakefiles, old: str, new: str, names: list[str]) -> None:
+    assert sorted(lakefiles.differing(STRUCTS, STRUCTS.replace(old, new, 1))) == names
+
+
 VALUES = [
     "None",
     "True",

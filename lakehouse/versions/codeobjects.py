@@ -6,6 +6,7 @@ Knows the objects that Python makes of definitions. Knows nothing of their text,
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import dis
 import enum
 import sys
@@ -13,7 +14,19 @@ from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType
 from typing import Any
 
-__all__ = ["MISSING", "attributes", "closure", "defaults", "global_loads", "global_value", "home", "methods"]
+from msgspec import StructMeta
+
+__all__ = [
+    "MISSING",
+    "attributes",
+    "closure",
+    "defaults",
+    "field_names",
+    "global_loads",
+    "global_value",
+    "home",
+    "methods",
+]
 
 MISSING = object()  # what a name stands for that is bound to nothing
 _WRAPPED = ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")
@@ -44,6 +57,13 @@ def defaults(function: FunctionType) -> Iterator[tuple[str, object]]:
     code, values = function.__code__, function.__defaults__ or ()
     yield from zip(code.co_varnames[code.co_argcount - len(values) : code.co_argcount], values, strict=True)
     yield from sorted((function.__kwdefaults__ or {}).items())
+
+
+def field_names(cls: type) -> list[str] | None:
+    """The fields of a dataclass or a struct of msgspec; None for other classes."""
+    if dataclasses.is_dataclass(cls):
+        return [field.name for field in dataclasses.fields(cls)]
+    return [*cls.__struct_fields__] if isinstance(cls, StructMeta) else None
 
 
 def home(cls: type) -> tuple[str, Mapping[str, Any]]:

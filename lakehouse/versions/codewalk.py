@@ -6,7 +6,6 @@ and whose code a thing is to `ownership`. Knows nothing of lakes; what it cannot
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import functools
 import logging
@@ -22,6 +21,7 @@ from lakehouse.versions.codeobjects import (
     attributes,
     closure,
     defaults,
+    field_names,
     global_loads,
     global_value,
     home,
@@ -230,8 +230,8 @@ class Walk:
         cls = type(thing)
         if isinstance(thing, enum.Enum):
             return ["member", self._fact(cls, name), thing.name, self._fact(thing.value, name)]
-        if dataclasses.is_dataclass(thing):
-            values = {field.name: self._fact(getattr(thing, field.name), name) for field in dataclasses.fields(thing)}
+        if (fields := field_names(cls)) is not None:
+            values = {field: self._fact(getattr(thing, field), name) for field in fields}
             return ["instance", self._fact(cls, name), values]
         if isinstance(thing, tuple) and hasattr(cls, "_fields"):
             return ["named tuple", self._fact(cls, name), self._facts(thing, name)]
