@@ -6,8 +6,9 @@ Knows how such a commit gets its number, whoever else writes. Refuses to know wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from lakehouse.commits import Commit, Mark
 from lakehouse.fold import Fold
@@ -20,8 +21,7 @@ from lakehouse.storage_errors import storage_errors
 __all__ = ["Amended", "Amendment", "Change", "commit_after", "time_after"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What is to be added to a log.
 
     Attributes:
@@ -37,8 +37,7 @@ class Change:
     made_by: Provenance | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Amended:
+class Amended(Struct, frozen=True):
     """A change that is on disk.
 
     Attributes:
@@ -50,8 +49,7 @@ class Amended:
     projection: Projection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amendment:
+class Amendment(Struct, frozen=True, kw_only=True):
     """A way to amend the log of one asset.
 
     Attributes:

@@ -6,7 +6,8 @@ Knows which parts there are. What version a function or a value has it leaves to
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lakehouse.assets import Asset, Source
 from lakehouse.graph import Graph
@@ -15,8 +16,7 @@ from lakehouse.versions import code_version, digest_of, value_digest
 __all__ = ["Code", "code_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """The version of everything that computes an asset.
 
     Attributes:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse import layout
 from lakehouse.callsite import CallSite
@@ -53,8 +55,7 @@ ALL_COLUMNS: Final = "all columns"
 PARTITION: Final = "partition"  # the parameter by which a function asks to be called once a key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """A step that is computed when it is read, and never stored.
 
     Attributes:
@@ -72,8 +73,7 @@ class View:
     where: CallSite
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asset:
+class Asset(Struct, frozen=True, kw_only=True):
     """A table that the lake keeps, one file a partition.
 
     Attributes:
@@ -113,8 +113,7 @@ class Asset:
 Node = Source | View | Asset
 
 
-@dataclass(slots=True)
-class Definitions:
+class Definitions(Struct):
     """Everything that is declared for one lake, in the order of declaration.
 
     Attributes:
@@ -166,8 +165,7 @@ def declare_view(function: Callable[..., Any], *, time: str | None) -> View:
     return View(name=function.__name__, function=function, reads=reads, time=time, where=where)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssetOptions:
+class AssetOptions(Struct, frozen=True, kw_only=True):
     """What a person says of an asset beside what computes it, as given."""
 
     partitions: Partitions | None = None

@@ -6,10 +6,11 @@ Knows when a batch has to be taken apart, and whether sources held still meanwhi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.assets import Asset, Source
@@ -45,8 +46,7 @@ _FAILURES: Final = (SourceError, DefinitionError, ComputeError, AuditError)
 Inputs = Mapping[str, Mapping[str, Input]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Computed:
+class _Computed(Struct, frozen=True, kw_only=True):
     """What was computed in one go.
 
     Attributes:
@@ -62,8 +62,7 @@ class _Computed:
     tallies: Tallies | None
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Attempt:
+class Attempt(Struct, eq=False, kw_only=True):
     """Makes partitions of one asset.
 
     Attributes:

@@ -6,7 +6,6 @@ Knows where they lie, and that nobody reads them as data. Refuses to know why th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehouse import layout
@@ -15,7 +14,6 @@ from lakehouse.disk import Disk
 __all__ = ["Blocked"]
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Blocked:
     """Those of one asset.
 
@@ -24,13 +22,11 @@ class Blocked:
         asset: the asset's name.
     """
 
-    disk: Disk
-    asset: str
-    _folder: Path = field(init=False)
-    _has_any: bool = field(init=False)
+    __slots__ = ("_folder", "_has_any", "asset", "disk")
 
-    def __post_init__(self) -> None:
-        self._folder = self.disk.path(layout.blocked_folder(self.asset))
+    def __init__(self, disk: Disk, asset: str) -> None:
+        self.disk, self.asset = disk, asset
+        self._folder = disk.path(layout.blocked_folder(asset))
         self._has_any = self._folder.is_dir()
 
     def keep(self, files: Mapping[str, Path]) -> None:

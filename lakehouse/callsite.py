@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+
+from msgspec import Struct
 
 __all__ = ["CallSite", "caller", "is_own_frame"]
 
@@ -17,8 +18,7 @@ _PACKAGE = f"{Path(__file__).parent}{os.sep}"  # a sibling folder, lakehouse_dem
 _EXAMPLES = f"{_PACKAGE}examples{os.sep}"
 
 
-@dataclass(frozen=True, slots=True)
-class CallSite:
+class CallSite(Struct, frozen=True):
     """A line of somebody's source file; shown as ``lakefile.py:9``."""
 
     filename: str
@@ -30,7 +30,7 @@ class CallSite:
 
 def is_own_frame(filename: str) -> bool:
     """Whether a frame of this file belongs to the library (its examples are user code, made to be copied)."""
-    if filename.startswith("<"):  # dataclasses' generated ``__init__`` and importlib's frames
+    if filename.startswith("<"):  # importlib's frames, and what is generated
         return True
     return filename.startswith(_PACKAGE) and not filename.startswith(_EXAMPLES)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.records import (
@@ -26,8 +27,7 @@ from lakehouse.records import (
 __all__ = ["Commit", "Mark"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """What a commit says of one key without making it.
 
     Attributes:
@@ -67,8 +67,7 @@ class Mark:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(Struct, frozen=True, kw_only=True):
     """One numbered, immutable file of an asset's log.
 
     Attributes:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import polars as pl
+from msgspec import Struct, field
 
 from lakehouse.assets import ALL_COLUMNS, PARTITION, Asset
 from lakehouse.audit import contract_for, differs, require_keys, require_partition_columns
@@ -38,8 +38,7 @@ def writer() -> str:
     return f"polars {pl.__version__}"
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Batch:
+class Batch(Struct, eq=False, kw_only=True):
     """What was computed.
 
     Attributes:
@@ -133,8 +132,7 @@ def _order(asset: Asset, schema: Schema) -> tuple[str, ...]:
     return (*first, *(name for name in names if name not in first))
 
 
-@dataclass(frozen=True, slots=True)
-class _Probe:
+class _Probe(Struct, frozen=True):
     """A partition made alone, to be compared with the same made in company.
 
     Attributes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from msgspec.structs import replace
 
 from lakehouse import assets
 from lakehouse.assets import ALL_COLUMNS, AssetOptions, Definitions, Source, Track

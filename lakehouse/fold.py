@@ -6,9 +6,11 @@ Knows how commits follow on each other. Refuses to read files or clocks: commits
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse.commits import Commit, Mark
 from lakehouse.records import (
@@ -26,8 +28,7 @@ from lakehouse.records import (
 __all__ = ["Fold", "KeyState", "Superseded"]
 
 
-@dataclass(frozen=True, slots=True)
-class Superseded:
+class Superseded(Struct, frozen=True):
     """A version that is no longer current and whose bytes are still kept.
 
     Attributes:
@@ -39,8 +40,7 @@ class Superseded:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class KeyState:
+class KeyState(Struct, frozen=True):
     """What the log says of one key.
 
     Attributes:
@@ -105,8 +105,15 @@ class KeyState:
 _NEVER: Final = KeyState()
 
 
-@dataclass(slots=True)
-class Fold:
+class _Shared:
+    """What the commits share, by their numbers: no part of what a state shows or equals."""
+
+    __slots__ = ("_shared",)
+
+    _shared: dict[int, Provenance]
+
+
+class Fold(_Shared, Struct):
     """The state of an asset at one position of its log.
 
     Attributes:
@@ -128,7 +135,9 @@ class Fold:
     partitions: Mapping[str, str] = field(default_factory=dict)
     keys: dict[str, KeyState] = field(default_factory=dict)
     listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _shared: dict[int, Provenance] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._shared = {}
 
     def key(self, key: str) -> KeyState:
         """The state of one key; that of a key never made, where the log does not speak of it."""
@@ -195,7 +204,7 @@ class Fold:
         content = load(data)
         shared = {int(number): Provenance.from_json(item) for number, item in dict(content["shared"]).items()}
         asset = content["asset"]
-        return cls(
+        fold = cls(
             asset=asset,
             number=content["number"],
             digest=content["digest"],
@@ -204,8 +213,9 @@ class Fold:
             partitions=dict(content["partitions"]),
             keys={key: _load_key(item, asset, shared) for key, item in dict(content["keys"]).items()},
             listed={column: tuple(keys) for column, keys in dict(content["listed"]).items()},
-            _shared=shared,
         )
+        fold._shared = shared
+        return fold
 
 
 def _dump_key(state: KeyState) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import prod
 from typing import Final
 
 import polars as pl
+from msgspec import field
 
 from lakehouse.assets import Asset, Source
 from lakehouse.calls import ENGINE_ERRORS, engine_error
@@ -30,8 +30,7 @@ __all__ = ["Frames"]
 _KEY_TYPES: Final = (pl.String, pl.Categorical, pl.Enum)
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Frames(Reader):
+class Frames(Reader, eq=False, kw_only=True):
     """Builds the frames of one asset.
 
     Attributes:

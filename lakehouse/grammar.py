@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse.errors import RequestError
 from lakehouse.layout import unescape
@@ -26,8 +28,7 @@ _FILE = re.compile(r"""[^='"]*(?:\.parquet|\*)""")  # no other: region=eu/2018-0
 _OF_THE_GRAMMAR = {"all", "latest"}
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A bare text: a key, the date of its first day, a coarser date (``2018``), ``latest`` or ``all``."""
 
     text: str
@@ -36,8 +37,7 @@ class Word:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
+class Quoted(Struct, frozen=True):
     """A text that is a key to the letter, whatever else it looks like."""
 
     text: str
@@ -46,8 +46,7 @@ class Quoted:
         return "'" + self.text.replace("'", "''") + "'"
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """All from ``first`` to ``last``, both included; where one is None, as far as the definition goes."""
 
     first: Word | Quoted | None
@@ -57,8 +56,7 @@ class Range:
         return f"{self.first or ''}..{self.last or ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class Glob:
+class Glob(Struct, frozen=True):
     """The keys that a pattern with ``*`` (any text) and ``?`` (any one character) matches."""
 
     pattern: str
@@ -70,8 +68,7 @@ class Glob:
 Value = Word | Quoted | Range | Glob
 
 
-@dataclass(frozen=True, slots=True)
-class Dims:
+class Dims(Struct, frozen=True):
     """Values for each dimension named; only of one asset, if the text was a path that names it."""
 
     values: tuple[tuple[str, tuple[Value, ...]], ...]
@@ -90,8 +87,7 @@ class Dims:
 Item = Value | Dims
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
+class _Path(Struct, frozen=True):
     """Folders ``name=text`` in a row, with what stands before and after them."""
 
     before: list[str]

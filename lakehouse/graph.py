@@ -6,9 +6,10 @@ Knows declarations only. Refuses to know data or state.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from lakehouse.assets import Asset, Definitions, Node, Source, View
 from lakehouse.errors import AssetUnknownError, DefinitionError, PartitionKeyError

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lakehouse.assets import Asset, Source
 from lakehouse.errors import SourceError
@@ -22,8 +23,7 @@ from lakehouse.upstreams import Upstreams
 __all__ = ["Inputs", "RowTable"]
 
 
-@dataclass(frozen=True, slots=True)
-class RowTable:
+class RowTable(Struct, frozen=True):
     """The rows that one argument of a function has for each key, as digests.
 
     Attributes:
@@ -35,8 +35,7 @@ class RowTable:
     digests: Mapping[tuple[str, ...], str]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Inputs(Upstreams):
+class Inputs(Upstreams, eq=False):
     """What the partitions of a lake are made of, as one survey sees it."""
 
     _versions: dict[tuple[str, str, int], Input] = field(default_factory=dict)

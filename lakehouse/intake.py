@@ -7,10 +7,10 @@ of the sources under one declaration, so it is asked once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct, field
 
 from lakehouse.assets import Source
 from lakehouse.errors import SourceError
@@ -35,8 +35,7 @@ def unread_values(frames: Frames) -> list[str]:
     return notes
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Intake:
+class Intake(Struct, eq=False):
     """The questions about an asset's sources, and their answers.
 
     Attributes:

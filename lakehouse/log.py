@@ -9,10 +9,11 @@ import contextlib
 import errno
 import os
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from lakehouse import layout
 from lakehouse.commits import Commit
@@ -46,8 +47,7 @@ def instant_of(moment: str | datetime) -> datetime:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """The log of one asset."""
 
     disk: Disk

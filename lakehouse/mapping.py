@@ -6,10 +6,12 @@ Knows definitions of partitions, two at a time. Refuses to know which partitions
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from lakehouse.errors import DefinitionError
 from lakehouse.partitions.dimension import Dimension, Partitions
@@ -27,8 +29,7 @@ _NESTED: Final = {  # the longer windows of which each holds whole ones of a uni
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """The upstream keys that a rule names.
 
     Attributes:
@@ -42,8 +43,19 @@ class Named:
     pending: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class _Paired:
+    """What a link works out of its two definitions: no part of what it equals."""
+
+    __slots__ = ("_positions", "_same", "_shared", "is_same_key", "is_shared")
+
+    is_same_key: bool
+    is_shared: bool
+    _same: tuple[bool, ...]
+    _positions: dict[str, int]
+    _shared: dict[datetime, Named]
+
+
+class Link(_Paired, Struct, frozen=True):
     """How the partitions of one thing read those of another.
 
     Attributes:
@@ -59,26 +71,22 @@ class Link:
     upstream: Partitions
     rule: Rule | None
     pairs: tuple[Dimension | None, ...]
-    is_same_key: bool = field(init=False)
-    is_shared: bool = field(init=False)
-    _same: tuple[bool, ...] = field(init=False, repr=False)
-    _positions: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
-    _shared: dict[datetime, Named] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._positions.update({column: number for number, column in enumerate(self.reader.columns)})
         is_usual = self.rule in (None, OWN)
         # Keys of several dimensions tell their columns.
         is_spelled_alike = len(self.pairs) == 1 or self.reader.columns == self.upstream.columns
         paired = zip(self.pairs, self.upstream.dimensions, strict=True)
         same = tuple(is_usual and mine is not None and _means_the_same(mine, theirs) for mine, theirs in paired)
-        told = {
+        told: dict[str, object] = {
+            "_positions": {column: number for number, column in enumerate(self.reader.columns)},
+            "_shared": {},
             "_same": same,
             "is_same_key": is_usual and all(same) and self.pairs == self.reader.dimensions and is_spelled_alike,
             "is_shared": isinstance(self.rule, All | Keys) or not any(self.pairs),
         }
         for name, value in told.items():
-            object.__setattr__(self, name, value)
+            force_setattr(self, name, value)
 
     @property
     def splits_windows(self) -> bool:

@@ -6,10 +6,12 @@ Knows the order of things, and what one failure leaves standing. Refuses to know
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse import layout
 from lakehouse.assets import Asset
@@ -35,8 +37,7 @@ __all__ = ["Settings", "materialize"]
 _RACES: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """How a run goes about it.
 
     Attributes:
@@ -120,8 +121,7 @@ def _found_since(survey: Survey, plan: Plan, asset: Asset) -> list[Step]:
     return [Step(asset.name, key, "make", state, state.status) for key, state in states.items() if state.is_due]
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class _AssetRun:
+class _AssetRun(Struct, eq=False, kw_only=True):
     """The part of a run that makes one asset."""
 
     survey: Survey

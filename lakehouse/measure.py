@@ -10,12 +10,12 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+from msgspec import Struct
 
 from lakehouse.assets import Asset, Source
 from lakehouse.calls import ENGINE_ERRORS
@@ -56,8 +56,7 @@ def frames_of(survey: Survey, asset: Asset, keys: Sequence[str] | None, spool: C
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RowQuestion:
+class RowQuestion(Struct, frozen=True):
     """The question what rows an argument has for each key.
 
     Attributes:

@@ -6,9 +6,10 @@ Knows how a step becomes a result without being computed, or after it failed. Re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.errors import AuditError, LakeError, RequestError, SourceError, StorageError
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Event", "Outcome", "Reporter"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened, for whoever draws progress.
 
     Attributes:
@@ -40,8 +40,7 @@ class Event:
     result: Materialization | None = None
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What came of a run.
 
     Attributes:
@@ -87,8 +86,7 @@ class Outcome:
             self.notes[asset].append(text)
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Reporter:
+class Reporter(Struct, eq=False, kw_only=True):
     """Collects the results of a run.
 
     Attributes:

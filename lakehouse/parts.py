@@ -7,12 +7,12 @@ nothing of functions, contracts or sources.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
 import polars as pl
+from msgspec import Struct
 
 from lakehouse.errors import AuditError, PartitionKeyError
 from lakehouse.partitions.dimension import Partitions
@@ -23,8 +23,7 @@ _ROW_GROUP_SIZE: Final = 122_880  # larger groups only lose; without an explicit
 _HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """The rows of one partition, in memory or in a file.
 
     Attributes:
@@ -67,8 +66,7 @@ def _signs_of_zero(frame: pl.DataFrame) -> list[pl.Expr]:
     return [negative[name] for name in floats if held[name].item()]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A query whose answer waits in memory, or in a file.
 
     Attributes:
@@ -93,8 +91,7 @@ def _read(path: Path) -> pl.DataFrame:
     return pl.read_parquet(path, hive_partitioning=False, glob=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Divided:
+class Divided(Struct, frozen=True):
     """A query whose answer is divided by key, in memory or in one file a key.
 
     Attributes:

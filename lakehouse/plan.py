@@ -6,8 +6,9 @@ Knows what was asked for and what the states are. Refuses to look at anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from lakehouse.staleness import State
 
@@ -16,8 +17,7 @@ __all__ = ["Filter", "Plan", "Step", "make_plan", "matches"]
 Filter = Literal["missing", "stale", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One partition of the plan.
 
     Attributes:
@@ -35,8 +35,7 @@ class Step:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The steps, asset by asset, each asset after what it reads, keys in declared order.
 
     Attributes:

@@ -6,7 +6,8 @@ Knows how a plan follows from a survey, and of what none can be made. Refuses to
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lakehouse.assets import Asset
 from lakehouse.errors import DefinitionError, LakeError, SourceError

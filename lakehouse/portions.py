@@ -5,10 +5,11 @@ Knows when a portion is large or old enough. Refuses to know how partitions are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from lakehouse.publish import Staged
 from lakehouse.records import Materialization
@@ -19,8 +20,7 @@ _COMMIT_KEYS: Final = 256
 _COMMIT_TIME: Final = timedelta(seconds=2)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A staged partition that checks are against.
 
     Attributes:
@@ -38,8 +38,7 @@ Made = Staged | Refused | Materialization
 """What came of one partition: staged, refused, or the record of an attempt that did not come so far."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Portion:
+class Portion(Struct, eq=False):
     """What is worth a commit: staged partitions, and attempts that failed.
 
     Attributes:

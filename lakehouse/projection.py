@@ -9,9 +9,10 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.disk import Disk, digest_file
@@ -27,8 +28,7 @@ __all__ = ["FileState", "Projection", "compare", "foreign_file", "is_in_place", 
 FileState = Literal["absent", "same", "other"]
 
 
-@dataclass(slots=True)
-class Projection:
+class Projection(Struct):
     """What came of one projection.
 
     Attributes:
@@ -157,8 +157,7 @@ def _follow(log: Log, run: Run, fold: Fold, synced: int, outcome: Projection) ->
     log.disk.overwrite(log.folder / "projected", content, run.spare("projected"))
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class _Touched:
+class _Touched(Struct, eq=False):
     """What the commits since the last projection did to one key."""
 
     partition: str

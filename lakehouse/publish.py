@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.amend import Change, commit_after, time_after
@@ -29,8 +30,7 @@ __all__ = ["Published", "Publisher", "Staged"]
 _SECOND = 10**9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
+class Staged(Struct, frozen=True, kw_only=True):
     """One audited partition, written and not yet visible.
 
     Attributes:
@@ -50,8 +50,7 @@ class Staged:
     same_rows: Callable[[Version], bool]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Published:
+class Published(Struct, eq=False):
     """What came of publishing.
 
     Attributes:
@@ -65,8 +64,7 @@ class Published:
     projection: Projection | None = None
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Publisher:
+class Publisher(Struct, eq=False, kw_only=True):
     """Publishes partitions of one asset within one run.
 
     Attributes:

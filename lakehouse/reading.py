@@ -6,11 +6,11 @@ Knows files and the functions of views. Refuses to know whose keys are asked for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from msgspec import Struct, field
 
 from lakehouse.assets import Asset, Source, View
 from lakehouse.audit import outdated_columns
@@ -28,8 +28,7 @@ __all__ = ["Reader", "published", "version_rows"]
 _FILES_AT_FAULT: Final = ("source-missing", "source-unreadable", "source-damaged")
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Reader:
+class Reader(Struct, eq=False, kw_only=True):
     """Reads things as they are, all of each.
 
     Attributes:

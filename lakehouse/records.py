@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse import layout
 
@@ -72,8 +74,7 @@ def load(data: bytes) -> dict[str, Any]:
     return content
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(Struct, frozen=True, kw_only=True):
     """The bytes of one partition, kept once under ``.lake/versions``.
 
     Attributes:
@@ -94,7 +95,7 @@ class Version:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__struct_fields__}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -113,8 +114,7 @@ class Version:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
+class Input(Struct, frozen=True, kw_only=True):
     """The version of one thing that was read.
 
     Attributes:
@@ -149,8 +149,7 @@ class Input:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class Provenance(Struct, frozen=True, kw_only=True):
     """What the records of one commit share: who made them, of which code, under which contract.
 
     Attributes:
@@ -194,8 +193,7 @@ class Provenance:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Materialization:
+class Materialization(Struct, frozen=True, kw_only=True):
     """What came of one attempt to make one partition: the log's record, and what `Lake.materialize` returns.
 
     Attributes:

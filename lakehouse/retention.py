@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import glob
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from lakehouse import layout
 from lakehouse.disk import Disk
@@ -20,8 +21,7 @@ from lakehouse.records import Version
 __all__ = ["Retention", "forget_versions"]
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(Struct, frozen=True):
     """Which superseded versions are kept beside the current one.
 
     Attributes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.assets import Asset, Source
@@ -33,8 +34,7 @@ class Measures(Protocol):
         """The values of a partition column in what an asset's function reads."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class RowFacts:
+class RowFacts(Struct, eq=False):
     """The answers, each asked once for each content.
 
     Attributes:

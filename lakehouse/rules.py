@@ -6,8 +6,10 @@ Knows what they say. What they mean between two definitions is for `lakehouse.ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from lakehouse.callsite import caller
 from lakehouse.errors import DefinitionError
@@ -15,8 +17,7 @@ from lakehouse.errors import DefinitionError
 __all__ = ["OWN", "All", "Keys", "Latest", "Periods", "Rule"]
 
 
-@dataclass(frozen=True, slots=True)
-class Periods:
+class Periods(Struct, frozen=True):
     """The windows from ``first`` to ``last``, both included, counted from the key's own in its own units.
 
     ``Periods(-2, 0)`` on a monthly asset is the month and the two before it, whatever the upstream's units are.
@@ -39,24 +40,21 @@ class Periods:
         return f"Periods({self.first}, {self.last})"
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """All of the upstream for every key; it arrives without the partition column."""
 
     def __str__(self) -> str:
         return "All()"
 
 
-@dataclass(frozen=True, slots=True)
-class Latest:
+class Latest(Struct, frozen=True):
     """The last window that the upstream has by now, for every key; it arrives without the partition column."""
 
     def __str__(self) -> str:
         return "Latest()"
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Struct, frozen=True):
     """These upstream keys, for every key; they arrive without the partition column.
 
     Raises:
@@ -69,7 +67,7 @@ class Keys:
         keys = (self.keys,) if isinstance(self.keys, str) else tuple(self.keys)
         if not keys or not all(isinstance(key, str) for key in keys):
             raise DefinitionError(f"Keys({self.keys!r}) names no keys ({caller()})", help='Keys(["2018-01"])')
-        object.__setattr__(self, "keys", keys)
+        force_setattr(self, "keys", keys)
 
     def __str__(self) -> str:
         return f"Keys({list(self.keys)!r})"

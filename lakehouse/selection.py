@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from lakehouse.callsite import CallSite
 from lakehouse.errors import AssetUnknownError, LakeError, PartitionKeyError, RequestError
@@ -24,8 +25,7 @@ __all__ = ["Dims", "Glob", "Quoted", "Range", "Resolution", "Scope", "Selection"
 _NAMES_SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """An asset that a selection may be about, and where it was defined."""
 
     asset: str
@@ -33,8 +33,7 @@ class Scope:
     where: CallSite | str
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """The keys of each asset in scope, in declared order; of every other asset, the reason why it is not.
 
     Attributes:
@@ -48,8 +47,7 @@ class Resolution:
     faults: dict[str, LakeError] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The items that a person asked for; ``str`` writes them so that ``parse`` reads them back."""
 
     items: tuple[Item, ...]
@@ -117,8 +115,7 @@ def resolve_all(
     return resolution
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Struct, frozen=True):
     """What one asset has at one instant, asked for items."""
 
     scope: Scope

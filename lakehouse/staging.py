@@ -10,9 +10,10 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.disk import Disk
@@ -20,8 +21,7 @@ from lakehouse.disk import Disk
 __all__ = ["Run", "is_held", "locked", "open_run", "sweep"]
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One command's place for unseen work.
 
     Attributes:

@@ -6,9 +6,10 @@ Knows what makes data stale. Refuses to look anywhere: records, code, inputs, fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from lakehouse.fold import KeyState
 from lakehouse.records import Input, Schema
@@ -22,8 +23,7 @@ CauseCode = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """One reason for a state.
 
     Attributes:
@@ -35,8 +35,7 @@ class Cause:
     input: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Now:
+class Now(Struct, frozen=True, kw_only=True):
     """Everything that an asset's records are held against.
 
     Attributes:
@@ -56,8 +55,7 @@ class Now:
     time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(Struct, frozen=True, kw_only=True):
     """What a partition is now, and why.
 
     Attributes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from lakehouse.assets import Asset
 from lakehouse.partitions.dimension import Partitions
@@ -20,8 +21,7 @@ from lakehouse.why import why
 __all__ = ["AssetStatus", "PartitionStatus", "asset_status"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionStatus:
+class PartitionStatus(Struct, frozen=True, kw_only=True):
     """One partition.
 
     Attributes:
@@ -47,8 +47,7 @@ class PartitionStatus:
     is_frozen: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssetStatus:
+class AssetStatus(Struct, frozen=True, kw_only=True):
     """One asset, one entry a partition in declared order; orphaned ones last.
 
     Attributes:

@@ -6,9 +6,10 @@ Knows where to look, and looks once. Refuses to decide: `staleness.decide` does 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.assetcode import Code, code_of
@@ -32,8 +33,17 @@ from lakehouse.storage_errors import storage_errors
 __all__ = ["Survey", "require_same_keys"]
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Survey:
+class _Asked:
+    """What a survey asks in its turn."""
+
+    __slots__ = ("inputs", "rows", "sources")
+
+    inputs: Inputs
+    sources: Seen
+    rows: RowFacts
+
+
+class Survey(_Asked, Struct, eq=False, kw_only=True):
     """One look at a lake.
 
     Attributes:
@@ -54,9 +64,6 @@ class Survey:
     time: datetime
     opaque: Mapping[int, str]
     measures: Measures
-    inputs: Inputs = field(init=False)
-    sources: Seen = field(init=False)
-    rows: RowFacts = field(init=False)
     _folds: dict[str, Fold] = field(default_factory=dict)
     _behind: dict[str, bool] = field(default_factory=dict)
     _let_go: dict[str, Mapping[str, Sequence[Version]]] = field(default_factory=dict)

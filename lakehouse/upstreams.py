@@ -6,8 +6,10 @@ Knows rules, logs and folders. Refuses to know versions or states.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse.assets import Asset, Node, Source
 from lakehouse.errors import DefinitionError, PartitionKeyError
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Upstreams"]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Upstreams:
+class Upstreams(Struct, eq=False):
     """What reads what, key by key, as one survey sees it."""
 
     survey: Survey

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
 
 from lakehouse.assets import PARTITION, Asset, Source, View
 from lakehouse.checks.ofsources import SourceChecks
@@ -29,8 +30,7 @@ __all__ = ["Finding", "validate"]
 _FEW: Final = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """What was found of one source or asset.
 
     Attributes:
@@ -48,10 +48,8 @@ class Finding:
     error: LakeError | None = None
 
 
-class _Unkept(Verdicts):
+class _Unkept(Verdicts, frozen=True):
     """Verdicts that are not kept: whoever only looks writes nothing into the lake."""
-
-    __slots__ = ()
 
     def keep(self, subject: str, on: str, verdict: object) -> None:
         """Nothing."""

@@ -6,8 +6,9 @@ Knows how they are kept. Refuses to know what they mean; without the cache they 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lakehouse import layout
 from lakehouse.disk import Disk
@@ -15,8 +16,7 @@ from lakehouse.disk import Disk
 __all__ = ["Verdicts"]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(Struct, frozen=True):
     """The kept verdicts on one asset, each under the digest of what it was reached on."""
 
     disk: Disk

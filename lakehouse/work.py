@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from msgspec import Struct, field
 
 from lakehouse.assets import Asset
 from lakehouse.calls import ENGINE_ERRORS, call, engine_error, is_reading_error, to_frame
@@ -36,8 +36,7 @@ IN_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """Results of inputs up to this size are divided in memory; those of larger ones go through files."""
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Work:
+class Work(Struct, eq=False, kw_only=True):
     """Everything that computing one asset takes.
 
     Attributes:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -28,6 +30,7 @@ from lakehouse import (
 )
 from lakehouse.errors import DefinitionError, PartitionKeyError, RequestError, SourceError
 from lakehouse.outcome import Outcome
+from lakehouse.partitions import Unpartitioned
 from lakehouse.rules import All, Keys, Latest, Periods
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -195,6 +198,18 @@ KINDS: dict[str, tuple[Any, str, str]] = {
         "region IS NOT NULL AND moment >= '2018-12-01' AND moment < '2019-02-01'",
     ),
 }
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])  # noqa: S301
+@pytest.mark.parametrize("kind", [*KINDS, "none"])
+def test_a_definition_that_is_copied_is_as_good(kind: str, again: Callable[[Any], Any]) -> None:
+    partitions = KINDS[kind][0] if kind in KINDS else Unpartitioned()
+    partitions = partitions.with_keys({"region": REGIONS})
+    copied, keys = again(partitions), partitions.keys(NOW)
+    assert (copied, repr(copied), hash(copied)) == (partitions, repr(partitions), hash(partitions))
+    assert copied.keys(NOW) == keys
+    assert [copied.order(key) for key in keys] == [partitions.order(key) for key in keys]
+    assert copied.partition(keys[0]) == partitions.partition(keys[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -401,6 +401,46 @@ def test_structs_are_followed_like_dataclasses(lakefiles: Lakefiles, old: str, n
     assert sorted(lakefiles.differing(STRUCTS, STRUCTS.replace(old, new, 1))) == names
 
 
+DECLARED = """
+    from lakehouse import Categories, Hourly, Keys, Monthly, Periods, between
+    HELD = [Monthly("2018-01"), Hourly("2018-01-01"), Categories("region", ["eu", "us"]), Periods(-2, 0), Keys(["a"])]
+    CHECK = between("total", 0, 5).rule
+    def monthly_orders(x): return HELD, CHECK
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ('Monthly("2018-01")', 'Monthly("2018-02")', "global HELD"),
+        ('Monthly("2018-01")', 'Monthly("2018-01", end="2019-01")', "global HELD"),
+        ('Monthly("2018-01")', 'Daily("2018-01-01")', "global HELD"),
+        ('Hourly("2018-01-01")', 'Hourly("2018-01-01", timezone="Asia/Kolkata")', "global HELD"),
+        ('"eu", "us"', '"us", "eu"', "global HELD"),
+        ("Periods(-2, 0)", "Periods(-1, 0)", "global HELD"),
+        ('Keys(["a"])', 'Keys(["b"])', "global HELD"),
+        ("0, 5", "0, 6", "global CHECK"),
+    ],
+)
+def test_what_a_lakefile_declares_is_told_by_what_it_was_given(
+    lakefiles: Lakefiles, old: str, new: str, name: str
+) -> None:
+    text = DECLARED.replace("import Categories", "import Daily, Categories")
+    assert lakefiles.differing(text, text.replace(old, new, 1)) == [name]
+
+
+def test_a_definition_has_one_version_whatever_it_was_asked(lakefiles: Lakefiles) -> None:
+    """A definition keeps what it has worked out; that is no part of what it is."""
+    module = lakefiles.load("""
+        from lakehouse import Categories, Monthly
+        MONTHS = Categories("region", ["eu", "us"]) * Monthly("2018-01")
+        def monthly_orders(x): return MONTHS
+    """)
+    before = code_version(module.monthly_orders)
+    assert module.MONTHS.order("region=us/partition_date=2018-03") == ((1, ""), 2)
+    assert code_version(module.monthly_orders) == before
+
+
 VALUES = [
     "None",
     "True",

@@ -7,11 +7,12 @@ made it may still write to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from lakehouse.assets import Asset
 from lakehouse.care.arrivals import Arrival
@@ -36,8 +37,16 @@ __all__ = ["Adoption"]
 _COMMIT_KEYS: Final = 256
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Adoption:
+class _Told:
+    """What an adoption finds out by itself."""
+
+    __slots__ = ("fates", "schema")
+
+    schema: Schema | None
+    fates: Fates
+
+
+class Adoption(_Told, Struct, eq=False, kw_only=True):
     """Takes in files as partitions of one asset.
 
     Attributes:
@@ -57,8 +66,6 @@ class Adoption:
     clock: Callable[[], datetime]
     by: Mapping[str, str]
     is_forced: bool
-    schema: Schema | None = field(init=False)
-    fates: Fates = field(init=False)
 
     def __post_init__(self) -> None:
         self.fates = Fates(asset=self.asset, survey=self.survey, clock=self.clock, is_forced=self.is_forced)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lakehouse import layout
 from lakehouse.assets import Asset, Source
@@ -19,8 +20,7 @@ from lakehouse.sources.listing import Listing, files_below, suffixes
 __all__ = ["Arrival", "arrivals", "shape_of_folders"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(Struct, frozen=True, kw_only=True):
     """What stands in the folder of one key.
 
     Attributes:
@@ -80,8 +80,7 @@ def arrivals(
     return [*(arrival for _, arrival in found if arrival is not None), *refused]
 
 
-@dataclass(frozen=True, slots=True)
-class _Own:
+class _Own(Struct, frozen=True):
     """What stands in the lake itself, where every name is a promise to readers."""
 
     asset: Asset
@@ -111,8 +110,7 @@ class _Own:
         return Arrival(key=key, file=file)
 
 
-@dataclass(frozen=True, slots=True)
-class _Others:
+class _Others(Struct, frozen=True):
     """What stands elsewhere, under whichever name."""
 
     asset: Asset

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse.amend import Amendment, Change, time_after
 from lakehouse.care.leftovers import Leftovers, size_of
@@ -33,8 +35,7 @@ Kind = Literal["expired", "run", "version", "blocked", "cached"]
 _KINDS: Final[dict[str, Kind]] = {"staging": "run", "versions": "version", "blocked": "blocked", "cache": "cached"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
+class Removed(Struct, frozen=True, kw_only=True):
     """One file or folder that is gone, or would be.
 
     Attributes:
@@ -56,8 +57,7 @@ class Removed:
     is_early: bool = False
 
 
-@dataclass(slots=True)
-class Cleaned:
+class Cleaned(Struct):
     """What came of cleaning.
 
     Attributes:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.care.faults import Fault
@@ -30,8 +31,7 @@ Bytes = Literal["whole", "missing", "other", "shared", "elsewhere"]
 it is out of the lake, for a link or a file stands where a folder should."""
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class DataCheck:
+class DataCheck(Struct, eq=False, kw_only=True):
     """Looks at what one asset's log names.
 
     Attributes:

@@ -6,10 +6,11 @@ Knows frozen keys, files of others, and what is recorded. Refuses to open the fi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from lakehouse import layout
 from lakehouse.assets import Asset
@@ -26,8 +27,7 @@ __all__ = ["Fates"]
 _REASON: Final = "adopted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fates:
+class Fates(Struct, frozen=True, kw_only=True):
     """Gives results their form.
 
     Attributes:

@@ -6,8 +6,10 @@ Knows the kinds of faults, and which of them are damage. Refuses to look for any
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse.errors import StorageError
 
@@ -22,8 +24,7 @@ Kind = Literal[
 _HARMLESS: Final = frozenset({"mark-outdated", "not-projected", "undeclared", "leftover"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """One thing that is not as the log says.
 
     Attributes:

@@ -9,9 +9,10 @@ import errno
 import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = ["Hashing"]
 
@@ -19,8 +20,7 @@ _THREADS: Final = 2  # one core hashes about as fast as a disk reads; whoever el
 _CHUNK: Final = 1 << 20
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Hashing:
+class Hashing(Struct, eq=False):
     """Takes digests of files, two at a time.
 
     Attributes:

@@ -10,9 +10,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.care.faults import Fault
@@ -30,8 +31,7 @@ _VERSION: Final = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{8})-\d+", re.ASCII)
 _CACHED: Final = re.compile(r"(.+)\.json(\.\d+-\d+)?", re.ASCII)
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Leftovers:
+class Leftovers(Struct, eq=False, kw_only=True):
     """Looks for what is left over.
 
     Attributes:

@@ -11,8 +11,9 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.care.faults import Fault
@@ -31,8 +32,7 @@ _OWN: Final = ("projected", "lock")
 _A_FEW: Final = 8
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class LogCheck:
+class LogCheck(Struct, eq=False):
     """What came of reading a log.
 
     Attributes:
@@ -46,8 +46,7 @@ class LogCheck:
     faults: list[Fault] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Struct, frozen=True):
     """One commit's file."""
 
     number: int

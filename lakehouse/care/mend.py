@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lakehouse.amend import Amendment, Change
 from lakehouse.care.datacheck import Bytes, DataCheck, hive_path
@@ -65,8 +66,7 @@ def mend(check: DataCheck, amendment: Amendment, faults: Sequence[Fault]) -> Non
         mending.show(keys)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Mending:
+class _Mending(Struct, frozen=True, eq=False):
     check: DataCheck
     amendment: Amendment
 

@@ -7,10 +7,12 @@ names the version that lies there already.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse.amend import Amendment, Change
 from lakehouse.assets import Asset
@@ -26,8 +28,7 @@ from lakehouse.retention import Retention
 __all__ = ["Earlier", "again", "audited", "earlier", "roll_back"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
+class Earlier(Struct, frozen=True, kw_only=True):
     """What a key is rolled back to.
 
     Attributes:

@@ -5,12 +5,12 @@ Knows the contract and the types that every reader gives back. Refuses to change
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from lakehouse.assets import Asset
 from lakehouse.audit import contract_for, same_rows
@@ -25,8 +25,7 @@ __all__ = ["Shape", "has_same_rows", "shape_of"]
 _MAGIC: Final = b"PAR1"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """What a file holds.
 
     Attributes:

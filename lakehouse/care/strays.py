@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from lakehouse import layout
 from lakehouse.care.datacheck import hive_path
@@ -39,8 +40,7 @@ def foreign(path: str, what: str, *, asset: str = "") -> Fault:
     return Fault(kind="foreign", path=path, message=what, asset=asset, help="move it out of the lake")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strays:
+class Strays(Struct, frozen=True, kw_only=True):
     """Looks through a lake's folders.
 
     Attributes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
 from itertools import chain
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.amend import Amendment
@@ -37,8 +38,7 @@ OnRead = Callable[[int, int], None]
 """Hears how many bytes were read, of how many about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
+class Writing(Struct, frozen=True):
     """How a log is written to.
 
     Attributes:
@@ -79,8 +79,13 @@ def verify(
     return _Verification(survey, assets, repair, on_read).carried_out(writing)
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class _Verification:
+class _Hashed:
+    __slots__ = ("hashing",)
+
+    hashing: Hashing
+
+
+class _Verification(_Hashed, Struct, eq=False):
     survey: Survey
     assets: Sequence[str]
     repair: bool
@@ -88,7 +93,6 @@ class _Verification:
     logs: dict[str, LogCheck] = field(default_factory=dict)
     data: dict[str, DataCheck] = field(default_factory=dict)
     expected_bytes: int = 0
-    hashing: Hashing = field(init=False)
 
     def __post_init__(self) -> None:
         self.hashing = Hashing(on_read=lambda _: self.on_read(self.hashing.size_bytes, self.expected_bytes))

@@ -6,7 +6,8 @@ Knows declarations. Refuses to ask any check.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lakehouse.assets import PARTITION, Asset, Definitions, Node, Source, View
 from lakehouse.checks.declared import Check, Matches, Written

@@ -6,10 +6,10 @@ Knows that null passes, and how types are compared. Refuses to run a query.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from lakehouse.checks.declared import AcceptedValues, Between, NotNull, RowCount, Unique
 from lakehouse.errors import ComputeError
@@ -20,8 +20,7 @@ MISUSED: Final = "check-misused"
 """The code of an error whose message says itself what is wrong with the check."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(Struct, frozen=True):
     """What has to be true of each row; null passes.
 
     Attributes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct, field
 
 from lakehouse.callsite import CallSite
 from lakehouse.errors import DefinitionError
@@ -40,8 +41,7 @@ _PARTITION: Final = "partition"  # as in the functions of assets
 _MAX_NAME: Final = 120
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """What a check's function may return, where a bool or an expression does not say enough.
 
     Attributes:
@@ -55,22 +55,19 @@ class CheckResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class NotNull:
+class NotNull(Struct, frozen=True):
     """No null in these columns."""
 
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unique:
+class Unique(Struct, frozen=True):
     """No two rows alike in these columns."""
 
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedValues:
+class AcceptedValues(Struct, frozen=True):
     """Only these values in a column."""
 
     column: str
@@ -82,8 +79,7 @@ class AcceptedValues:
         return (self.column,)
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(Struct, frozen=True):
     """Only values between two bounds in a column, both included; None: there is no such bound."""
 
     column: str
@@ -96,8 +92,7 @@ class Between:
         return (self.column,)
 
 
-@dataclass(frozen=True, slots=True)
-class RowCount:
+class RowCount(Struct, frozen=True):
     """So many rows, both bounds included; None: there is no such bound."""
 
     low: int | None
@@ -109,8 +104,7 @@ class RowCount:
         return ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Matches:
+class Matches(Struct, frozen=True, eq=False):
     """An aggregate of the rows that equals one of the upstream's; None: the number of rows."""
 
     upstream: str
@@ -119,8 +113,7 @@ class Matches:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Written:
+class Written(Struct, frozen=True, eq=False):
     """What a function of the user's says."""
 
     function: Callable[..., Any]
@@ -136,8 +129,7 @@ class Written:
 Rule = NotNull | Unique | AcceptedValues | Between | RowCount | Matches | Written
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """A rule about the rows of one partition.
 
     Attributes:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from msgspec import Struct, field
 
 from lakehouse.calls import ENGINE_ERRORS, call, engine_error
 from lakehouse.checks.clauses import MISUSED, Clause, clauses_of, written_clause
@@ -30,8 +30,7 @@ __all__ = ["Rows", "Verdict", "judge", "judge_file", "refusal"]
 _MAX_MESSAGE: Final = 400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class Rows(Struct, frozen=True, kw_only=True):
     """What is judged.
 
     Attributes:
@@ -49,8 +48,7 @@ class Rows:
     fault: Callable[[BaseException], LakeError | None] = lambda _: None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What came of one check.
 
     Attributes:

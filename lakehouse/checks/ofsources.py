@@ -6,9 +6,10 @@ Knows which rows of a source are judged together. Refuses to know who reads them
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from lakehouse.errors import LakeError, SourceError
 
@@ -33,8 +34,7 @@ class SourceCheckError(SourceError):
         self.judged = judged
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """What the checks of a source said of the rows that they saw together.
 
     Attributes:
@@ -72,8 +72,7 @@ class Judged:
         return [{**verdict, "metadata": {}} for verdict in self.to_json()]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class SourceChecks:
+class SourceChecks(Struct, eq=False):
     """What the checks of sources said in one run; each content of a source is asked once.
 
     Attributes:

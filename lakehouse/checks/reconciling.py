@@ -6,10 +6,10 @@ Knows figures of both sides and when they are the same. Refuses to know what bec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from lakehouse.calls import ENGINE_ERRORS, engine_error
 from lakehouse.checks.clauses import MISUSED
@@ -28,15 +28,13 @@ _THEIRS: Final = "\0theirs"
 _NEAR: Final = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """The upstream's figures for one key: one row each value of the columns that they are told apart by."""
 
     frame: pl.DataFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Tallies:
+class Tallies(Struct, frozen=True):
     """The upstream's figures for several keys, by the name of the check that asks for them.
 
     Attributes:

@@ -6,9 +6,10 @@ Knows when each is asked. Refuses to know what they mean, and loads no engine wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from lakehouse import layout
 from lakehouse.assets import Asset
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Vetting"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vetting:
+class Vetting(Struct, frozen=True, kw_only=True):
     """Asks the checks while partitions of one asset are made.
 
     Attributes:

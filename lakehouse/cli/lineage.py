@@ -6,8 +6,9 @@ Knows names, kinds and edges. Knows nothing of lakes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from lakehouse.cli.output import Screen, joined
 
@@ -25,8 +26,7 @@ _SHAPES: Final = {"source": ('[("', '")]'), "view": ('(["', '"])'), "asset": ('[
 _ESCAPED: Final = {ord(char): f"#{ord(char)};" for char in '"#&<>`|\\'} | {ord("\n"): " ", ord("\r"): " "}
 
 
-@dataclass(frozen=True, slots=True)
-class Vertex:
+class Vertex(Struct, frozen=True):
     """One thing that is declared, with what is said of it beside its name."""
 
     name: str
@@ -34,8 +34,7 @@ class Vertex:
     facts: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """``lower`` reads ``upper``, by a rule in words; None or empty where there is nothing to say."""
 
     upper: str
@@ -43,8 +42,7 @@ class Edge:
     rule: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """A name behind its branches, the branches that go on below it, and what is said of it."""
 
     name: str

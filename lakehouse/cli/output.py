@@ -12,7 +12,6 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any, Final, Literal
 
@@ -52,7 +51,6 @@ _MAX_CELL: Final = 40
 _GAP: Final = "   "
 
 
-@dataclass(frozen=True, slots=True)
 class Screen:
     """The terminal, or whatever stands in its place.
 
@@ -63,12 +61,12 @@ class Screen:
         is_quiet: whether notes and progress are left out.
     """
 
-    is_unicode: bool
-    width: int
-    out_colour: bool
-    err_colour: bool
-    is_quiet: bool = False
-    _painted: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    def __init__(
+        self, *, is_unicode: bool, width: int, out_colour: bool, err_colour: bool, is_quiet: bool = False
+    ) -> None:
+        self.is_unicode, self.width, self.is_quiet = is_unicode, width, is_quiet
+        self.out_colour, self.err_colour = out_colour, err_colour
+        self._painted: set[str] = set()
 
     @classmethod
     def standard(cls, colour: Literal["auto", "always", "never"] = "auto", *, quiet: bool = False) -> Screen:

@@ -12,11 +12,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from lakehouse.cli.output import Screen, aside
 from lakehouse.errors import DefinitionError, LakeError, RequestError
@@ -31,8 +32,7 @@ __all__ = ["Project", "find", "load", "note_key_folders", "tell_shells"]
 LAKEFILE: Final = "lakefile.py"
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """Where definitions are.
 
     Attributes:

@@ -9,10 +9,11 @@ import csv
 import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 __all__ = ["Customer", "Order", "Payment", "customers", "generate", "orders", "payments"]
 
@@ -70,8 +71,7 @@ class Payment(NamedTuple):
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Dice:
+class _Dice(Struct, frozen=True):
     """Draws made of ``random()`` alone, the one method whose sequence Python promises to keep."""
 
     rng: random.Random

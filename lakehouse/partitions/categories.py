@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 from unicodedata import normalize
+
+from msgspec.structs import force_setattr, replace
 
 from lakehouse.callsite import CallSite, caller
 from lakehouse.errors import DefinitionError, PartitionKeyError
@@ -25,10 +26,18 @@ _SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN = 8
 
 
-class _Listed(Dimension):
+class _Placed:
+    """Where each key stands in the list: worked out, and no part of what a definition shows or equals."""
+
+    __slots__ = ("_places",)
+
+    _places: dict[str, int]
+
+
+class _Listed(_Placed, Dimension, frozen=True):
     """Keys that are listed one by one, none of which means more than its text."""
 
-    __slots__ = ()
+    column: str
 
     @property
     @abstractmethod
@@ -56,6 +65,9 @@ class _Listed(Dimension):
         low, high = self.order(first), self.order(last)
         return [key for key in self.listed if low <= self.order(key) <= high]
 
+    def _place(self, keys: Iterable[str]) -> None:
+        force_setattr(self, "_places", {key: place for place, key in enumerate(keys)})
+
     def _names(self) -> str:
         more = f", … ({len(self.listed)})" if len(self.listed) > _SHOWN else ""
         return ", ".join(self.listed[:_SHOWN]) + more if self.listed else "no keys yet"
@@ -77,8 +89,7 @@ class _Listed(Dimension):
         return folded[near[0]] if near else None
 
 
-@dataclass(frozen=True, slots=True)
-class Categories(_Listed):
+class Categories(_Listed, frozen=True):
     """A partition for each of the listed values of a column, in the order in which they are listed.
 
     Args:
@@ -92,9 +103,7 @@ class Categories(_Listed):
     kind: ClassVar[str] = "categories"
     unit: ClassVar[str] = "category"
 
-    column: str
     categories: Sequence[str]
-    _places: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _require_column("Categories", self.column)
@@ -106,8 +115,8 @@ class Categories(_Listed):
         seen: dict[str, str] = {}
         for value in self.categories:
             self._require(value, seen)
-        object.__setattr__(self, "categories", tuple(self.categories))
-        object.__setattr__(self, "_places", {value: place for place, value in enumerate(self.categories)})
+        force_setattr(self, "categories", tuple(self.categories))
+        self._place(self.categories)
 
     @property
     def listed(self) -> Sequence[str]:
@@ -157,8 +166,7 @@ class Categories(_Listed):
         return DefinitionError(f"Categories({self.column!r}, …): {what} ({caller()})", help=cure)
 
 
-@dataclass(frozen=True, slots=True)
-class Dynamic(_Listed):
+class Dynamic(_Listed, frozen=True, kw_only=True):
     """A partition for each key that was added by hand or, with ``discover``, for each value that the data holds.
 
     A definition knows no keys by itself: ``with_keys`` gives the same definition with its keys told.
@@ -174,13 +182,15 @@ class Dynamic(_Listed):
     kind: ClassVar[str] = "dynamic"
     unit: ClassVar[str] = "key"
 
-    column: str
-    discover: bool = field(default=False, kw_only=True)
-    _told: tuple[str, ...] | None = field(init=False, default=None, repr=False)
-    _members: frozenset[str] = field(init=False, default=frozenset(), repr=False, compare=False)
+    discover: bool = False
+    _told: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _require_column("Dynamic", self.column)
+        self._place(self.listed)
+
+    def __repr__(self) -> str:
+        return f"Dynamic(column={self.column!r}, discover={self.discover!r})"
 
     @property
     def listed(self) -> Sequence[str]:
@@ -196,10 +206,7 @@ class Dynamic(_Listed):
         """The same with its keys told, if they are among them, by column."""
         if self.column not in keys:
             return self
-        told, members = Dynamic(self.column, discover=self.discover), frozenset(keys[self.column])
-        object.__setattr__(told, "_told", tuple(sorted(members)))
-        object.__setattr__(told, "_members", members)
-        return told
+        return replace(self, _told=tuple(sorted({*keys[self.column]})))
 
     def require_key(self, value: str) -> str:
         """The value itself, if it can be a key beside those that are told.
@@ -239,7 +246,7 @@ class Dynamic(_Listed):
         Raises:
             PartitionKeyError: it was not; the help says how a key comes to be.
         """
-        if key not in self._members:
+        if key not in self._places:
             from shlex import quote  # only for errors
 
             add = f"to add it: lake partitions {asset} add {quote(key)}"

@@ -6,11 +6,12 @@ in), rows or disk.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+from msgspec import Struct, StructMeta, field
 
 from lakehouse.callsite import CallSite
 
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
     from lakehouse.partitions.product import Product
     from lakehouse.partitions.timekinds import TimePartitions
 
-__all__ = ["ANY_TIME", "Dimension", "Partition", "Partitions", "Window"]
+__all__ = ["ANY_TIME", "Abstract", "Dimension", "Partition", "Partitions", "Window"]
 
 ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Whenever: for dimensions that have the same keys at any time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """The half-open interval ``[start, end)`` of a key, in its time zone.
 
     Convert to UTC before comparing with datetimes of the same zone: Python compares those by their wall clocks.
@@ -35,8 +35,7 @@ class Window:
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(Struct, frozen=True):
     """One key with its window, ``start`` included and ``end`` not: what a function's ``partition`` is.
 
     Attributes:
@@ -51,10 +50,19 @@ class Partition:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-class Partitions(ABC):
+class _AbstractMeta(StructMeta, ABCMeta):
+    """Of structs that leave methods to their subclasses."""
+
+
+class Abstract(Struct, frozen=True, metaclass=_AbstractMeta):
+    """A value whose class may have abstract methods."""
+
+
+class Partitions(Abstract, frozen=True):
     """Which keys an asset has. Keys are text; each has one value in each partition column."""
 
-    __slots__ = ()
+    def __copy__(self) -> Self:
+        return self  # it never changes, and msgspec would leave out what was worked out
 
     @property
     @abstractmethod
@@ -147,15 +155,16 @@ class Partitions(ABC):
         return Partition(key, window.start, window.end, values)
 
 
-class Dimension(Partitions):
+class Dimension(Partitions, frozen=True):
     """Partitions by one column; the key is the column's value."""
-
-    __slots__ = ()
 
     unit: ClassVar[str]
     """What one key is: *month*, *category*, *key*."""
 
-    column: str
+    @property
+    @abstractmethod
+    def column(self) -> str:
+        """The partition column."""
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:

@@ -7,10 +7,11 @@ clocks change by less than an hour: there, time does not part into hours. Knows 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from lakehouse.partitions.keyformats import KeyParts
 from lakehouse.partitions.nearmisses import iso_day, iso_time, near_time
@@ -42,8 +43,7 @@ def is_utc(timezone: str) -> bool:
     return timezone.removeprefix("Etc/") in _UTC_NAMES
 
 
-@dataclass(frozen=True, slots=True)
-class Hours(Calendar):
+class Hours(Calendar, frozen=True):
     """Hours by the clocks of a zone.
 
     Attributes:

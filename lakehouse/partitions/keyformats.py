@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
 
 __all__ = ["KeyFormat", "KeyParts"]
 
 _DIRECTIVE = re.compile(r"%(.?)|[^%]+", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyParts:
+class KeyParts(Struct, frozen=True, kw_only=True):
     """What the keys of a unit may be written with.
 
     Attributes:
@@ -38,8 +38,7 @@ class KeyParts:
     always_01: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFormat:
+class KeyFormat(Struct, frozen=True):
     """Keys in one format: distinct, read back as they were written, and the same in every locale.
 
     Attributes:
@@ -123,8 +122,7 @@ def _listed(letters: Sequence[str], before: str = "") -> str:
     return f"{before}{', '.join(first)} and {last}" if first else last
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """How a directive's value is got from a day or datetime, written, read, and shown to a person."""
 
     get: Callable[[Any], int | str]

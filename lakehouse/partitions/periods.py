@@ -6,12 +6,14 @@ Knows years, quarters, months, weeks and days and where their midnights lie in a
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from abc import abstractmethod
 from datetime import date, datetime
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
+from lakehouse.partitions.dimension import Abstract
 from lakehouse.partitions.keyformats import KeyFormat, KeyParts
 from lakehouse.partitions.nearmisses import iso_day, near_day, near_quarter, near_time, near_week
 
@@ -20,8 +22,7 @@ __all__ = ["FIRST_DAY", "Calendar", "Days", "Months", "Quarters", "Weeks", "Year
 FIRST_DAY = date(1000, 1, 1)  # four digits a year, and a window's end must be a datetime too
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar(ABC):
+class Calendar(Abstract, frozen=True):
     """The periods of one unit as ordinals, which grow by one from each to the next; their keys, and their windows.
 
     Attributes:
@@ -136,10 +137,8 @@ class Calendar(ABC):
         return ordinal
 
 
-class Days(Calendar):
+class Days(Calendar, frozen=True):
     """Days, from midnight to midnight."""
-
-    __slots__ = ()
 
     parts = KeyParts(unit="day", usual="%Y-%m-%d", allowed="Ymdj", enough=("Ymd", "Yj"))
 
@@ -156,10 +155,8 @@ class Days(Calendar):
         return day.date() if (day := near_time(text)) else None
 
 
-class Weeks(Calendar):
+class Weeks(Calendar, frozen=True):
     """ISO weeks, from Monday."""
-
-    __slots__ = ()
 
     parts = KeyParts(unit="week", usual="%G-W%V", allowed="GVYmdj", enough=("GV", "Ymd", "Yj"))
 
@@ -176,10 +173,8 @@ class Weeks(Calendar):
         return near_week(text) or near_day(text)
 
 
-class Months(Calendar):
+class Months(Calendar, frozen=True):
     """Calendar months."""
-
-    __slots__ = ()
 
     parts = KeyParts(unit="month", usual="%Y-%m", allowed="Ymd", enough=("Ym",), always_01="d")
 
@@ -192,10 +187,8 @@ class Months(Calendar):
         return date(ordinal // 12, ordinal % 12 + 1, 1)
 
 
-class Quarters(Calendar):
+class Quarters(Calendar, frozen=True):
     """Quarters of calendar years."""
-
-    __slots__ = ()
 
     parts = KeyParts(unit="quarter", usual="%Y-Q%q", allowed="Yqmd", enough=("Yq", "Ym"), always_01="d")
 
@@ -212,10 +205,8 @@ class Quarters(Calendar):
         return near_quarter(text) or near_day(text)
 
 
-class Years(Calendar):
+class Years(Calendar, frozen=True):
     """Calendar years."""
-
-    __slots__ = ()
 
     parts = KeyParts(unit="year", usual="%Y", allowed="Ymd", enough=("Y",), always_01="md")
 

@@ -7,10 +7,11 @@ keys mean, a clock (``now`` comes in), rows or disk.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product
 from typing import Any, ClassVar
+
+from msgspec.structs import force_setattr
 
 from lakehouse.callsite import CallSite, caller
 from lakehouse.errors import DefinitionError, PartitionKeyError
@@ -21,8 +22,18 @@ from lakehouse.partitions.timekinds import TimePartitions
 __all__ = ["Product", "Unpartitioned"]
 
 
-@dataclass(frozen=True, slots=True)
-class Product(Partitions):
+class _Combined:
+    """What a product works out of its factors: no part of what it shows or equals."""
+
+    __slots__ = ("_dimensions", "_folders", "_orders", "_time")
+
+    _dimensions: tuple[Dimension, ...]
+    _time: TimePartitions | None
+    _orders: tuple[dict[str, Any], ...]
+    _folders: tuple[dict[str, str], ...]
+
+
+class Product(_Combined, Partitions, frozen=True):
     """A partition for each combination of the keys of several dimensions; a key is the path of its Hive folders.
 
     Args:
@@ -33,10 +44,6 @@ class Product(Partitions):
     """
 
     factors: Sequence[Partitions]
-    _dimensions: tuple[Dimension, ...] = field(init=False, repr=False, compare=False)
-    _time: TimePartitions | None = field(init=False, repr=False, compare=False)
-    _orders: tuple[dict[str, Any], ...] = field(init=False, repr=False, compare=False)
-    _folders: tuple[dict[str, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         dimensions = tuple(dimension for factor in self.factors for dimension in _dimensions(factor))
@@ -55,11 +62,11 @@ class Product(Partitions):
                     f"two dimensions have the column {column!r}{'' if other == column else f' ({other!r})'}"
                 )
             seen[column.casefold()] = column
-        object.__setattr__(self, "factors", dimensions)
-        object.__setattr__(self, "_dimensions", dimensions)
-        object.__setattr__(self, "_time", times[0] if times else None)
-        object.__setattr__(self, "_orders", tuple({} for _ in dimensions))
-        object.__setattr__(self, "_folders", tuple({} for _ in dimensions))
+        force_setattr(self, "factors", dimensions)
+        force_setattr(self, "_dimensions", dimensions)
+        force_setattr(self, "_time", times[0] if times else None)
+        force_setattr(self, "_orders", tuple({} for _ in dimensions))
+        force_setattr(self, "_folders", tuple({} for _ in dimensions))
 
     def __mul__(self, other: Partitions) -> Product:
         """Every combination of keys; the folders of ``self`` hold those of ``other``."""
@@ -167,8 +174,7 @@ class Product(Partitions):
         return PartitionKeyError(what, help=f"expected {form}", context={"key": key, "guess": None})
 
 
-@dataclass(frozen=True, slots=True)
-class Unpartitioned(Partitions):
+class Unpartitioned(Partitions, frozen=True):
     """One partition that is everything, without partition columns; its key is ``all``."""
 
     KEY: ClassVar[str] = "all"

@@ -6,9 +6,10 @@ Knows the extent of a definition and the words of its refusals; the calendar it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
+
+from msgspec.structs import force_setattr
 
 from lakehouse.callsite import CallSite
 from lakehouse.errors import PartitionKeyError
@@ -21,8 +22,24 @@ __all__ = ["TimePartitions"]
 _INSTANT = timedelta(microseconds=1)  # the shortest time that Python tells apart
 
 
-@dataclass(frozen=True, slots=True)
-class TimePartitions(Dimension):
+class _Counted:
+    """What a definition works out of its bounds: no part of what it shows or equals."""
+
+    __slots__ = ("_calendar", "_first", "_read", "_stop")
+
+    _calendar: Calendar
+    _first: int
+    _stop: int
+    # Ordinals of keys once read: to read an hour takes 5 µs, and a status asks for each of 10,000 several times.
+    _read: dict[str, int]
+
+
+class _Bounded(_Counted, Dimension, frozen=True):
+    start: str | date
+    end: str | date | None = None
+
+
+class TimePartitions(_Bounded, frozen=True, kw_only=True):
     """A partition for each window of time from ``start`` on that has ended, in time order.
 
     Windows are half-open and go from local midnight to local midnight, so a day of a clock change has 23 or 25 hours.
@@ -42,23 +59,16 @@ class TimePartitions(Dimension):
 
     calendar: ClassVar[type[Calendar]]
 
-    start: str | date
-    end: str | date | None = None
-    timezone: str = field(default="UTC", kw_only=True)
-    format: str = field(kw_only=True)
-    column: str = field(default="partition_date", kw_only=True)
-    include_current: bool = field(default=False, kw_only=True)
-    _calendar: Calendar = field(init=False, repr=False, compare=False)
-    _first: int = field(init=False, repr=False, compare=False)
-    _stop: int = field(init=False, repr=False, compare=False)
-    # Ordinals of keys once read: to read an hour takes 5 µs, and a status asks for each of 10,000 several times.
-    _read: dict[str, int] = field(init=False, repr=False, compare=False)
+    timezone: str = "UTC"
+    format: str
+    column: str = "partition_date"
+    include_current: bool = False
 
     def __post_init__(self) -> None:
         told = (type(self).__name__, self.start, self.end, self.timezone, self.format, self.column)
         bounds = TimeArguments(*told).bounds(self.calendar)
         for name, value in zip(("_calendar", "_first", "_stop", "_read"), (*bounds, {}), strict=True):
-            object.__setattr__(self, name, value)
+            force_setattr(self, name, value)
 
     @property
     def time(self) -> TimePartitions:

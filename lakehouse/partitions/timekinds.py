@@ -6,8 +6,9 @@ Knows which calendar each kind has and how its keys read if nothing else is said
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar
+
+from msgspec.structs import force_setattr
 
 from lakehouse.partitions.hours import USUAL_IN_UTC, Hours, is_utc
 from lakehouse.partitions.periods import Calendar, Days, Months, Quarters, Weeks, Years
@@ -18,8 +19,7 @@ __all__ = ["Daily", "Hourly", "Monthly", "Quarterly", "TimePartitions", "Weekly"
 _BY_ZONE = f"{USUAL_IN_UTC} in UTC, else {USUAL_IN_UTC}%z"
 
 
-@dataclass(frozen=True, slots=True)
-class Hourly(TimePartitions):
+class Hourly(TimePartitions, frozen=True, kw_only=True):
     """A partition for each hour by the clocks of a zone, an hour long each: days have 23, 24 or 25.
 
     ``start`` and ``end`` may be datetimes too, naive ones by the zone's clocks, or ISO texts of them. Keys outside
@@ -33,28 +33,26 @@ class Hourly(TimePartitions):
     unit: ClassVar[str] = "hour"
     calendar: ClassVar[type[Calendar]] = Hours
 
-    format: str = field(default=_BY_ZONE, kw_only=True)
+    format: str = _BY_ZONE
 
     def __post_init__(self) -> None:
         if self.format == _BY_ZONE:
             in_utc = isinstance(self.timezone, str) and is_utc(self.timezone)
-            object.__setattr__(self, "format", USUAL_IN_UTC if in_utc else Hours.parts.usual)
+            force_setattr(self, "format", USUAL_IN_UTC if in_utc else Hours.parts.usual)
         TimePartitions.__post_init__(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Daily(TimePartitions):
+class Daily(TimePartitions, frozen=True, kw_only=True):
     """A partition for each day, ``2018-02-01``; ``format`` from ``%Y``, ``%m``, ``%d``, ``%j`` and text."""
 
     kind: ClassVar[str] = "daily"
     unit: ClassVar[str] = "day"
     calendar: ClassVar[type[Calendar]] = Days
 
-    format: str = field(default="%Y-%m-%d", kw_only=True)
+    format: str = "%Y-%m-%d"
 
 
-@dataclass(frozen=True, slots=True)
-class Weekly(TimePartitions):
+class Weekly(TimePartitions, frozen=True, kw_only=True):
     """A partition for each ISO week, from Monday, ``2018-W05``; ``format`` from ``%G``, ``%V`` and text.
 
     ``%Y``, ``%m``, ``%d`` and ``%j`` are those of the Monday, and may stand in for the others.
@@ -64,22 +62,20 @@ class Weekly(TimePartitions):
     unit: ClassVar[str] = "week"
     calendar: ClassVar[type[Calendar]] = Weeks
 
-    format: str = field(default="%G-W%V", kw_only=True)
+    format: str = "%G-W%V"
 
 
-@dataclass(frozen=True, slots=True)
-class Monthly(TimePartitions):
+class Monthly(TimePartitions, frozen=True, kw_only=True):
     """A partition for each calendar month, ``2018-02``; ``format`` from ``%Y``, ``%m`` and text; ``%d`` is 01."""
 
     kind: ClassVar[str] = "monthly"
     unit: ClassVar[str] = "month"
     calendar: ClassVar[type[Calendar]] = Months
 
-    format: str = field(default="%Y-%m", kw_only=True)
+    format: str = "%Y-%m"
 
 
-@dataclass(frozen=True, slots=True)
-class Quarterly(TimePartitions):
+class Quarterly(TimePartitions, frozen=True, kw_only=True):
     """A partition for each quarter of a year, ``2018-Q1``; ``format`` from ``%Y``, ``%q`` (1 to 4) and text.
 
     ``%m`` is the first month of the quarter, and may stand in for ``%q``; ``%d`` is always 01.
@@ -89,15 +85,14 @@ class Quarterly(TimePartitions):
     unit: ClassVar[str] = "quarter"
     calendar: ClassVar[type[Calendar]] = Quarters
 
-    format: str = field(default="%Y-Q%q", kw_only=True)
+    format: str = "%Y-Q%q"
 
 
-@dataclass(frozen=True, slots=True)
-class Yearly(TimePartitions):
+class Yearly(TimePartitions, frozen=True, kw_only=True):
     """A partition for each calendar year, ``2018``; ``format`` from ``%Y`` and text; ``%m`` and ``%d`` are 01."""
 
     kind: ClassVar[str] = "yearly"
     unit: ClassVar[str] = "year"
     calendar: ClassVar[type[Calendar]] = Years
 
-    format: str = field(default="%Y", kw_only=True)
+    format: str = "%Y"

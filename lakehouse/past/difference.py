@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from lakehouse.calls import ENGINE_ERRORS
 from lakehouse.dtypes import type_name
@@ -28,8 +28,7 @@ _BYTES_AT_ONCE = 256 * 2**20  # of the files, which are compressed
 _SEED: Final = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnChange:
+class ColumnChange(Struct, frozen=True, kw_only=True):
     """A column that is other than it was.
 
     Attributes:
@@ -42,8 +41,7 @@ class ColumnChange:
     new: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class Rows(Struct, frozen=True, kw_only=True):
     """Rows that only one of the versions has.
 
     Attributes:
@@ -55,8 +53,7 @@ class Rows:
     first: tuple[Mapping[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class Changed(Struct, frozen=True, kw_only=True):
     """A row whose key both versions have, with other values.
 
     Attributes:
@@ -68,8 +65,7 @@ class Changed:
     columns: Mapping[str, tuple[Any, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowDifference:
+class RowDifference(Struct, frozen=True, kw_only=True):
     """What is other in the new version of a partition.
 
     Attributes:

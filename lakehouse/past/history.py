@@ -6,9 +6,11 @@ Knows how commits, newest first, read as a story. Refuses to read logs: commits 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse.commits import Commit, Mark
 from lakehouse.records import Input, Materialization, Version
@@ -19,8 +21,7 @@ ATTEMPTS: Final = ("failed", "blocked")
 """Results that leave a partition as it was."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyEvent:
+class KeyEvent(Struct, frozen=True, kw_only=True):
     """What one commit did to one partition.
 
     Attributes:

@@ -9,9 +9,11 @@ import heapq
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse import layout
 from lakehouse.commits import Commit
@@ -29,8 +31,7 @@ __all__ = ["Then", "events_of", "logged_assets", "require_kept", "runs_of", "the
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Then:
+class Then(Struct, frozen=True, kw_only=True):
     """A version that a partition had at a position of its log.
 
     Attributes:

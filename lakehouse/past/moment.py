@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct, field
 
 from lakehouse.assets import Asset, Source, View
 from lakehouse.errors import RequestError
@@ -24,8 +25,7 @@ __all__ = ["Past"]
 _COMMIT_OF: Final = re.compile(r"([a-z][a-z0-9_]*):([0-9]+)", re.ASCII)
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Past:
+class Past(Struct, eq=False):
     """A lake at a moment.
 
     Attributes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct, field
 
 from lakehouse.commits import Commit
 from lakehouse.past.history import ATTEMPTS, marked, what
@@ -20,8 +21,7 @@ __all__ = ["AssetRun", "Failure", "LakeRun", "runs"]
 _STAMP: Final = "%Y%m%dT%H%M%S"  # a run's id begins with the instant at which it began
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """One partition that a run did not make.
 
     Attributes:
@@ -36,8 +36,7 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssetRun:
+class AssetRun(Struct, frozen=True, kw_only=True):
     """What a run did to one asset.
 
     Attributes:
@@ -57,8 +56,7 @@ class AssetRun:
     lists_keys: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LakeRun:
+class LakeRun(Struct, frozen=True, kw_only=True):
     """One command, or one call, that wrote to the log.
 
     Attributes:
@@ -76,8 +74,7 @@ class LakeRun:
     assets: tuple[AssetRun, ...]
 
 
-@dataclass(slots=True, eq=False)
-class _AssetTally:
+class _AssetTally(Struct, eq=False):
     commits: list[int] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     keys: list[list[str]] = field(default_factory=list)
@@ -111,8 +108,7 @@ def _failure(record: Materialization) -> Failure:
     return Failure(key=record.key, what=record.result, code=str(error.get("code", "")), message=message)
 
 
-@dataclass(slots=True, eq=False)
-class _Tally:
+class _Tally(Struct, eq=False):
     """What has been seen of a run so far, its last commit first."""
 
     by: Mapping[str, str]

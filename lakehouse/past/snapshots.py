@@ -9,9 +9,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.disk import Disk
@@ -40,8 +41,7 @@ _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNOREC
 _RESERVED: Final = ("list", "remove")  # words of the command line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pinned:
+class Pinned(Struct, frozen=True, kw_only=True):
     """One asset in a snapshot.
 
     Attributes:
@@ -67,16 +67,15 @@ class Pinned:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"columns": list(self.columns)}
+        return {name: getattr(self, name) for name in self.__struct_fields__} | {"columns": list(self.columns)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` gave; fields of later releases are passed over."""
-        return cls(**{name: data[name] for name in cls.__slots__} | {"columns": tuple(data["columns"])})
+        return cls(**{name: data[name] for name in cls.__struct_fields__} | {"columns": tuple(data["columns"])})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """A snapshot.
 
     Attributes:

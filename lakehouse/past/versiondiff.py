@@ -6,10 +6,11 @@ Knows the log and the checks of an asset. How files are compared it leaves to `d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lakehouse.assets import Asset
 from lakehouse.checks.declared import Unique
@@ -26,8 +27,7 @@ Moment = str | int | datetime
 """The number of a commit, an ISO instant, or a datetime."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """What is other in one version of a partition than in an earlier one.
 
     Attributes:

@@ -11,13 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from lakehouse.errors import SourceError
 from lakehouse.sources.csv_files import UTF_16, as_read, open_rows, read_header, split_fields, value, without_end
@@ -43,8 +44,7 @@ _ISO_DATETIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].+)?")
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """One thing wrong, at the physical line where its row starts (from 1, the header counted).
 
     ``value`` is None where the row ends before the column, ``""`` where the field is empty; ``expected`` is
@@ -57,8 +57,7 @@ class Fault:
     expected: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvFaults:
+class CsvFaults(Struct, frozen=True, kw_only=True):
     """What is wrong with one file: ``count`` faults, the first few of them in ``faults``, by line.
 
     ``headline`` follows the path where "3 bad values, nothing written" would not say it; ``help`` likewise.
@@ -71,8 +70,7 @@ class CsvFaults:
     help: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
+class _Table(Struct, frozen=True, kw_only=True):
     """One file's header, as its line, bytes and names, with the declared columns and those without nulls."""
 
     path: Path
@@ -83,8 +81,7 @@ class _Table:
     required: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(Struct, frozen=True):
     """What a walk over the rows met: all of it counted, the first few faults of each kind kept."""
 
     shown: int

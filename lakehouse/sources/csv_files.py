@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain, dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import gzip
@@ -39,8 +40,7 @@ LONGEST_ROW = 64 * 2**20  # bytes: a quote that never closes must not pull the r
 _FIELD = re.compile(rb'((?=")(?:"[^"]*+"|[^",])*+|[^,]*+),')
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """The header of a file: the line where it starts, its bytes (none where the file has none), and its names."""
 
     line: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 import glob
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct
 
 from lakehouse.callsite import CallSite, caller
 from lakehouse.checks.declared import Check
@@ -49,8 +50,7 @@ _SELF_DESCRIBED: Final = ("parquet", "ipc")
 _TRACKS: Final = {"content": "the bytes", "stat": "size and time", "rows": "the rows of each partition"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """Data that the lake reads and did not make.
 
     Attributes:
@@ -206,8 +206,7 @@ def declare_function_source(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(Struct, frozen=True):
     """Makes the errors of one declaration."""
 
     name: str

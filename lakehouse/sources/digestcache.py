@@ -9,10 +9,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from lakehouse.disk import digest_file
 
@@ -37,8 +38,7 @@ def newest(stamps: Iterable[Stamp]) -> datetime:
     return datetime.fromtimestamp(max(stamp[1] for stamp in stamps) / 10**9, UTC)
 
 
-@dataclass(slots=True)
-class DigestCache:
+class DigestCache(Struct):
     """Facts of files by path and stamp.
 
     Args:

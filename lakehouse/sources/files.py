@@ -11,10 +11,11 @@ import glob
 import os
 import stat
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from lakehouse.errors import SourceError
 from lakehouse.reasons import ago
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["FilesNow"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilesNow:
-    """A file or a glob as it is at one moment.
+class FilesNow(Struct, frozen=True, eq=False, kw_only=True):
+    """A file or a glob as it is at one moment; two looks are compared by their `fingerprint`.
 
     Attributes:
         source: its declaration.
@@ -49,8 +49,8 @@ class FilesNow:
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
     facts: tuple[tuple[Any, ...], ...]
-    cache: DigestCache = field(repr=False, compare=False)
-    _ranges: list[Ranges] = field(default_factory=list, repr=False, compare=False)
+    cache: DigestCache
+    _ranges: list[Ranges] = field(default_factory=list)
 
     @classmethod
     def look(cls, source: Source, base: Path, cache: DigestCache) -> FilesNow:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse.errors import SourceError
 from lakehouse.layout import partition_path
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FolderNow"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FolderNow:
+class FolderNow(Struct, frozen=True, eq=False, kw_only=True):
     """A Hive folder as it is at one moment; two looks are compared by their `fingerprint`.
 
     Attributes:
@@ -49,7 +50,7 @@ class FolderNow:
     keys: tuple[str, ...]
     strangers: tuple[str, ...]
     nameless: tuple[str, ...]
-    found: KeyFiles = field(repr=False)
+    found: KeyFiles
     asked: tuple[str, ...] | None = None
 
     @classmethod

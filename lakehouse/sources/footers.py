@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 __all__ = ["FileRange", "Ranges", "time_range"]
 
@@ -75,8 +76,7 @@ def _factor(column: Any) -> tuple[int, int] | None:
     return _PER_MICROSECOND.get(said.get("timeUnit", "")) if said["Type"] == "Timestamp" else None
 
 
-@dataclass(frozen=True, slots=True)
-class Ranges:
+class Ranges(Struct, frozen=True):
     """The ranges of some files, for finding those that may hold rows of a window.
 
     Attributes:

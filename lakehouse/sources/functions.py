@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from lakehouse.errors import ComputeError, SourceError
 from lakehouse.sources.declared import Source
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FunctionNow"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(Struct, frozen=True):
     """What a function gave, with the files that it is read from, and how much memory it may take."""
 
     frame: pl.LazyFrame
@@ -32,8 +32,7 @@ class _Given:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FunctionNow:
+class FunctionNow(Struct, frozen=True, eq=False, kw_only=True):
     """A function's rows as they are at one moment; two looks are compared by their `fingerprint`.
 
     Attributes:
@@ -43,7 +42,7 @@ class FunctionNow:
 
     source: Source
     version: str | None
-    _called: list[_Given] = field(default_factory=list, repr=False)
+    _called: list[_Given] = field(default_factory=list)
 
     @classmethod
     def look(cls, source: Source) -> FunctionNow:

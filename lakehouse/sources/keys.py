@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from lakehouse.errors import SourceError
 from lakehouse.sources.declared import Source
@@ -22,8 +23,7 @@ __all__ = ["KeyFiles", "KeyNow"]
 _TRIES: Final = 3
 
 
-@dataclass(slots=True)
-class KeyNow:
+class KeyNow(Struct):
     """What lies in the folders of one key.
 
     Attributes:
@@ -41,8 +41,7 @@ class KeyNow:
     facts: list[tuple[Any, ...]] | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class KeyFiles:
+class KeyFiles(Struct, kw_only=True):
     """The files of keys, each key looked at when it is asked for, and once.
 
     Attributes:

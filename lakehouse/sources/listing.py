@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote
+
+from msgspec import Struct, field
 
 from lakehouse.errors import PartitionKeyError, SourceError
 from lakehouse.layout import require_key_value, unescape
@@ -76,8 +77,7 @@ def _lies_in(path: str, folder: str) -> bool:
     return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Struct):
     """Walks the levels of the partition columns, and no deeper.
 
     Attributes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from lakehouse import layout
 from lakehouse.assets import Asset, Source
@@ -26,8 +27,7 @@ __all__ = ["Seen"]
 _DIGESTS: Final = f"{layout.cache_folder()}/digests.json"
 
 
-@dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class Seen:
+class Seen(Struct, eq=False, kw_only=True):
     """Sources as they were when they were looked at.
 
     Attributes:

@@ -11,9 +11,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from lakehouse.errors import AuditError, ComputeError, LakeError, RequestError, StorageError
 from lakehouse.sql.lasting import require_lasting
@@ -50,8 +51,7 @@ _CAST_SUM: Final = "say in which type it is kept: sum(…)::DECIMAL(38, 0), or :
 _MAX_DETAILS: Final = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SqlQuery:
+class SqlQuery(Struct, frozen=True, kw_only=True):
     """A query that is called as an asset's function is: with frames, by the names of the tables that it reads.
 
     Its result has DuckDB's types, but for these: HUGEINT, as which DuckDB adds integers up, is BIGINT, and an error

@@ -6,19 +6,18 @@ Knows Polars' types and what DuckDB makes of them. Knows no query.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
+from msgspec import Struct
 
 __all__ = ["Stream", "Tables", "laid_out"]
 
 Run = Callable[[Sequence[pl.LazyFrame]], list[pl.DataFrame]]
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """Frames that are evaluated.
 
     Attributes:
@@ -69,8 +68,7 @@ def _scan(rows: pl.DataFrame | Path) -> pl.LazyFrame:
     return pl.scan_parquet(rows, hive_partitioning=False, glob=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """Rows that one engine hands to the other as an Arrow stream, and as nothing else.
 
     DuckDB would load PyArrow for a frame of Polars. Polars would remember the class of a relation of DuckDB, which

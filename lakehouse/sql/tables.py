@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import chain
+
+from msgspec import Struct
 
 from lakehouse.errors import LakeError
 
@@ -24,8 +25,7 @@ def _no_fault(_said: str) -> None:
     """Nothing is known of any."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """A table of Parquet files.
 
     Attributes:
@@ -45,8 +45,7 @@ class Table:
     fault: Fault = _no_fault
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(Struct, frozen=True, kw_only=True):
     """A table that is loaded only if a query's text holds its name.
 
     Attributes:

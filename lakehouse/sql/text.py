@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 from typing import Final
+
+from msgspec import Struct, field
 
 from lakehouse.sql.tokens import Token, has_odd_blanks, tokens
 
@@ -109,8 +110,7 @@ def tables_read(sql: str, names: Collection[str]) -> tuple[str, ...]:
     return tuple(walk.found)
 
 
-@dataclass(slots=True)
-class _Scope:
+class _Scope(Struct):
     """What is known between two brackets.
 
     Attributes:
@@ -135,8 +135,7 @@ class _Scope:
     in_force: set[str] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(Struct):
     """One pass over the tokens; `expects` if a table's name may come next."""
 
     tokens: list[Token]

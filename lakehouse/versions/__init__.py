@@ -10,8 +10,9 @@ method of an argument) is out of its sight, and so are attributes set on functio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import FunctionType, MappingProxyType
+
+from msgspec import Struct
 
 from lakehouse.versions.codewalk import Walk
 from lakehouse.versions.ownership import is_project_file
@@ -22,8 +23,7 @@ __all__ = ["CodeVersion", "changed", "code_version", "digest_of", "is_project_fi
 _NOTHING_OPAQUE: Mapping[int, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class CodeVersion:
+class CodeVersion(Struct, frozen=True):
     """The version of a function: one digest, and the named parts that it is made of, the function itself first.
 
     A part is named like ``monthly_orders``, ``helper to_cents``, ``class Money``, ``global RATE``, ``closure rate``

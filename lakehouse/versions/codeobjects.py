@@ -60,7 +60,7 @@ def defaults(function: FunctionType) -> Iterator[tuple[str, object]]:
 
 
 def field_names(cls: type) -> list[str] | None:
-    """The fields of a dataclass or a struct of msgspec; None for other classes."""
+    """The fields of a dataclass or a struct of msgspec, as this library's own values are; None for other classes."""
     if dataclasses.is_dataclass(cls):
         return [field.name for field in dataclasses.fields(cls)]
     return [*cls.__struct_fields__] if isinstance(cls, StructMeta) else None

@@ -12,10 +12,11 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from msgspec import Struct
 
 __all__ = ["Project", "is_project_file"]
 
@@ -39,8 +40,7 @@ def is_project_file(filename: str) -> bool:
     return not any(path.is_relative_to(Path(folder).resolve()) for folder in library)
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """The user's code, told from all other by its files."""
 
     has_file: Callable[[str], bool]

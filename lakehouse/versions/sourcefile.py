@@ -18,9 +18,10 @@ import tokenize
 import warnings
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import CodeType
 from typing import Any
+
+from msgspec import Struct
 
 __all__ = ["Function", "Position", "Source", "Token", "end_of", "parse", "source_of", "start_of"]
 
@@ -36,8 +37,7 @@ _DROPPED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """One token as it is written, with its place ``[start, end)``."""
 
     text: str
@@ -45,8 +45,7 @@ class Token:
     end: Position
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """One file, read once: its tokens, and where its functions and classes stand."""
 
     tokens: tuple[Token, ...]

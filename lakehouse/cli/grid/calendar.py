@@ -7,9 +7,10 @@ there where they are missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from lakehouse.cli.grid.header import placed
 from lakehouse.cli.grid.spans import span
@@ -22,8 +23,7 @@ __all__ = ["calendar"]
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(Struct, frozen=True):
     """Where a window is drawn.
 
     Attributes:
@@ -46,8 +46,7 @@ class _Form:
         return (self.names, self.step) if is_wide else (self.narrow_names, self.narrow_step)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     ordinal: int
     label: str
     keys: list[str]
@@ -56,8 +55,7 @@ class _Row:
     columns: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(Struct, frozen=True):
     """Neighbouring rows; more than one, or one that is summed up, are drawn as a line of numbers."""
 
     rows: tuple[_Row, ...]
