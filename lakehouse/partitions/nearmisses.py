@@ -12,25 +12,23 @@ from datetime import date, datetime
 
 __all__ = ["iso_day", "iso_time", "near_day", "near_quarter", "near_time", "near_week"]
 
+# Compiled as they are asked for, which most commands never do.
 _YEAR = "[1-9][0-9]{3}"
-_ISO_DAY = re.compile(rf"{_YEAR}-[01][0-9]-[0-3][0-9]")
-_ISO_TIME = re.compile(
+_ISO_DAY = rf"{_YEAR}-[01][0-9]-[0-3][0-9]"
+_ISO_TIME = (
     rf"{_YEAR}-[01][0-9]-[0-3][0-9][T ][0-2][0-9](:[0-5][0-9](:[0-5][0-9](\.[0-9]{{3}}([0-9]{{3}})?)?)?)?"
     r"(Z|[+-][0-2][0-9]:?[0-5][0-9])?"
 )
 _DAY = rf"({_YEAR})(?:[-/._ ]([0-9]{{1,2}})|([0-9]{{2}}))(?:[-/._ ]?([0-9]{{1,2}}))?"
-_NEAR_DAY = re.compile(_DAY)
-_NEAR_TIME = re.compile(
-    rf"{_DAY}(?:(?:T| +)([0-9]{{1,2}})(?:[:.h]?[0-9]{{2}})*(?:\.[0-9]+)?(?: ?(?:Z|[+-][0-9:]+))?)?"
-)
-_NEAR_WEEK = re.compile(rf"({_YEAR})[-/._ ]?[Ww]([0-9]{{1,2}})(?:-?[1-7])?")
-_NEAR_QUARTER = re.compile(rf"({_YEAR})(?:[-/._ ]?[Qq]0?([0-9])|[-/._ ]([1-4]))")
+_NEAR_TIME = rf"{_DAY}(?:(?:T| +)([0-9]{{1,2}})(?:[:.h]?[0-9]{{2}})*(?:\.[0-9]+)?(?: ?(?:Z|[+-][0-9:]+))?)?"
+_NEAR_WEEK = rf"({_YEAR})[-/._ ]?[Ww]([0-9]{{1,2}})(?:-?[1-7])?"
+_NEAR_QUARTER = rf"({_YEAR})(?:[-/._ ]?[Qq]0?([0-9])|[-/._ ]([1-4]))"
 
 
 def iso_day(text: str) -> date | None:
     """The day that an ISO date names."""
     try:
-        return date.fromisoformat(text) if _ISO_DAY.fullmatch(text) else None
+        return date.fromisoformat(text) if re.fullmatch(_ISO_DAY, text) else None
     except ValueError:
         return None
 
@@ -38,20 +36,20 @@ def iso_day(text: str) -> date | None:
 def iso_time(text: str) -> datetime | None:
     """The datetime that an ISO text of at least day and hour names, naive where it tells no offset."""
     try:
-        return datetime.fromisoformat(text) if _ISO_TIME.fullmatch(text) else None
+        return datetime.fromisoformat(text) if re.fullmatch(_ISO_TIME, text) else None
     except ValueError:
         return None
 
 
 def near_day(text: str) -> date | None:
     """The day that was probably meant: by a month alone its first, by a day past its month's end the last."""
-    match = _NEAR_DAY.fullmatch(text.strip())
+    match = re.fullmatch(_DAY, text.strip())
     return _within(match) if match else None
 
 
 def near_time(text: str) -> datetime | None:
     """The same with an hour, 0 where none was told, and no offset."""
-    if not (match := _NEAR_TIME.fullmatch(text.strip())):
+    if not (match := re.fullmatch(_NEAR_TIME, text.strip())):
         return None
     day = _within(match)
     return datetime(day.year, day.month, day.day, min(int(match[5] or 0), 23))  # noqa: DTZ001  a wall clock
@@ -59,7 +57,7 @@ def near_time(text: str) -> datetime | None:
 
 def near_week(text: str) -> date | None:
     """The Monday of the ISO week that was probably meant."""
-    if not (match := _NEAR_WEEK.fullmatch(text.strip())):
+    if not (match := re.fullmatch(_NEAR_WEEK, text.strip())):
         return None
     year = int(match[1])
     weeks = date(year, 12, 28).isocalendar().week  # ISO 8601: the 28th of December is in the last week of its year
@@ -68,7 +66,7 @@ def near_week(text: str) -> date | None:
 
 def near_quarter(text: str) -> date | None:
     """The first day of the quarter that was probably meant."""
-    if not (match := _NEAR_QUARTER.fullmatch(text.strip())):
+    if not (match := re.fullmatch(_NEAR_QUARTER, text.strip())):
         return None
     quarter = min(max(int(match[2] or match[3]), 1), 4)
     return date(int(match[1]), quarter * 3 - 2, 1)

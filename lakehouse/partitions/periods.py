@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import date, datetime
+from functools import cache
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
@@ -223,7 +224,9 @@ class Years(Calendar, frozen=True):
         return near_day(text) or near_day(f"{text.strip()}-01")
 
 
-_ORDINARY = [unit.of(unit.parts.usual, ZoneInfo("UTC")) for unit in (Years, Quarters, Months, Weeks, Days)]
+@cache
+def _ordinary() -> list[Calendar]:
+    return [unit.of(unit.parts.usual, ZoneInfo("UTC")) for unit in (Years, Quarters, Months, Weeks, Days)]
 
 
 def named_period(text: str, longer_than: str) -> tuple[date, date] | None:
@@ -233,7 +236,7 @@ def named_period(text: str, longer_than: str) -> tuple[date, date] | None:
         text: ``2018``, ``2018-Q1``, ``2018-02``, ``2018-W05`` or ``2018-02-01``.
         longer_than: the unit whose periods, and shorter ones, are not taken.
     """
-    for calendar in _ORDINARY:
+    for calendar in _ordinary():
         if calendar.parts.unit == longer_than:
             return None
         if (ordinal := calendar.read(text)) is not None:
