@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from interop.readers import READERS, lacks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,6 +58,13 @@ def run(command: str, shop: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def lacking(block: str) -> str:
+    """What a block's reader needs and is not here; CI has all of it, and there the block just fails."""
+    named = set(re.findall(r"^(?:import|from) (\w+)", block, re.MULTILINE))
+    needs = [entry.needs for entry in READERS.values() if named.intersection(entry.needs)]
+    return "" if os.environ.get("CI") else next((reason for need in needs if (reason := lacks(need))), "")
+
+
 def transcript(block: str) -> list[tuple[str, str]]:
     """The commands of a transcript, each with the output that is printed under it."""
     parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)[1:]
@@ -83,7 +91,10 @@ def test_every_python_block_runs(shop: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(blocks("python")) >= 5
     assert run("mkdir -p py/data/events", shop).returncode == 0
+    left_out = {reason for block in blocks("python") if (reason := lacking(block))}
     for number, block in enumerate(blocks("python")):
+        if lacking(block):
+            continue
         script = shop / "py" / f"block_{number}.py"  # a file of its own, for the code of assets is versioned
         script.write_text(textwrap.dedent(block), encoding="utf-8")
         ran = subprocess.run(
@@ -96,6 +107,8 @@ def test_every_python_block_runs(shop: Path) -> None:
             timeout=120,
         )
         assert ran.returncode == 0, f"{block}\n{ran.stderr}"
+    if left_out:
+        pytest.skip(f"all others run: {'; '.join(sorted(left_out))}")
 
 
 def test_the_declaration_shown_makes_the_same_lake(shop: Path) -> None:
