@@ -22,7 +22,7 @@ from lakehouse.outcome import Reporter
 from lakehouse.plan import Step
 from lakehouse.portions import Made, Portion, Refused
 from lakehouse.publish import Staged
-from lakehouse.records import Input, Materialization, Schema, Version
+from lakehouse.records import Input, Materialization, Schema
 from lakehouse.staging import Run
 from lakehouse.storage_errors import storage_errors
 from lakehouse.survey import Survey
@@ -207,7 +207,7 @@ class Attempt(Struct, eq=False, kw_only=True):
         for _ in range(2):
             read = {node.name: self.survey.source_for(self.asset, node, keys) for node in nodes}
             for now in read.values():
-                now.fingerprint()  # takes the times of the files; what was digested before them would not tell
+                now.begin()  # takes the times of the files; what was digested before them would not tell
             checks = self.vetting.require_sound(read.values())
             work = self._work(keys)
             batch = compute(work)
@@ -280,7 +280,7 @@ class Attempt(Struct, eq=False, kw_only=True):
 
     def _stage(self, key: str, made: _Computed, began: datetime) -> Made:
         """Write one partition into the run's folder, open it again, ask the checks, and take its digest."""
-        from lakehouse.audit import require_staged
+        from lakehouse.audit import has_same_rows, require_staged
         from lakehouse.calls import ENGINE_ERRORS, engine_error
         from lakehouse.compute import writer
 
@@ -313,7 +313,7 @@ class Attempt(Struct, eq=False, kw_only=True):
             row_count=part.row_count,
             writer=writer(),
             record=record,
-            same_rows=lambda version: self._has_same_rows(path, version),
+            same_rows=lambda version: has_same_rows(path, self.survey.disk.path(version.path)),
         )
 
     def _refused(self, record: Materialization, verdicts: Sequence[Verdict], path: Path) -> Refused | None:
@@ -323,12 +323,3 @@ class Attempt(Struct, eq=False, kw_only=True):
             return None
         failed = self.reporter.failed(self.steps[record.key], error, started=record.started)
         return Refused(failed.with_(checks=record.checks, inputs=record.inputs), partition, path)
-
-    def _has_same_rows(self, path: Path, version: Version) -> bool:
-        from lakehouse.audit import same_rows
-        from lakehouse.calls import ENGINE_ERRORS
-
-        try:
-            return same_rows(path, self.survey.disk.path(version.path))
-        except ENGINE_ERRORS:  # a version that cannot be read is not worth keeping in place
-            return False

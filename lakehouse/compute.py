@@ -14,9 +14,10 @@ from msgspec import Struct, field
 
 from lakehouse.assets import ALL_COLUMNS, PARTITION, Asset
 from lakehouse.audit import contract_for, differs, require_keys, require_partition_columns
-from lakehouse.dtypes import conform, parse_type
+from lakehouse.division import Divided, divided
+from lakehouse.dtypes import conform
 from lakehouse.errors import AuditError
-from lakehouse.parts import Divided, Held, Part, divided, held
+from lakehouse.parts import Held, Part, held, no_rows
 from lakehouse.records import Schema
 from lakehouse.work import Work
 
@@ -25,6 +26,7 @@ __all__ = [
     "NotSeparableError",
     "compute_alone",
     "compute_together",
+    "sort_order",
     "writer",
 ]
 
@@ -61,7 +63,7 @@ def compute_together(work: Work, keys: Sequence[str], *, probe: bool) -> Batch:
     Args:
         work: what to compute.
         keys: the requested keys.
-        probe: whether to make the first and the last key alone too, in the same pass, and compare.
+        probe: whether to make the first and the last key alone too, and compare.
 
     Raises:
         NotSeparableError: a partition made alone is another.
@@ -69,16 +71,27 @@ def compute_together(work: Work, keys: Sequence[str], *, probe: bool) -> Batch:
         SourceError: a source is malformed.
     """
     arguments = work.arguments(keys)
-    batch, main = _batch(work, work.call(arguments))
-    ends = (keys[0], keys[-1]) if probe and len(keys) > 1 else ()
-    probes = [_probe(work, arguments, batch, key) for key in ends]
-    columns = work.partitions.columns
-    inputs = [arguments[name].group_by(*columns).len() for name in work.frames.keyed()] if columns else []
-    answer, *answers = work.run([main.query, *(probe.held.query for probe in probes), *(inputs if probes else [])])
-    batch.parts = _complete(work, batch, main.parts(answer), keys)
-    _compare(batch, probes, answers[: len(probes)])
-    if probes:
-        _compare_another(work, batch, arguments, answers[len(probes) :], done=[probe.key for probe in probes])
+    batch, main = _batch(work, work.call(arguments), keys)
+    if not probe or len(keys) < 2:  # noqa: PLR2004  where there is no company
+        batch.parts = _complete(work, batch, main.parts(work.run([main.query])[0]), keys)
+        return batch
+    ends = (keys[0], keys[-1])
+    if work.is_cheap_apart:
+        batch.parts = _complete(work, batch, main.parts(work.run([main.query])[0]), keys)
+        probes = _probes(work, work.arguments(ends), batch, ends)
+        _compare(batch, probes, work.run([probe.held.query for probe in probes]))
+        if all(part.row_count for part in batch.parts.values()):
+            batch.is_told = True  # none came out empty, so none was crowded out
+            return batch
+        counted = work.run(_inputs(work, arguments))
+    else:
+        probes = _probes(work, arguments, batch, ends)
+        queries = [probe.held.query for probe in probes]
+        answer, *answers = work.run([main.query, *queries, *_inputs(work, arguments)])
+        batch.parts = _complete(work, batch, main.parts(answer), keys)
+        _compare(batch, probes, answers[: len(probes)])
+        counted = answers[len(probes) :]
+    _compare_another(work, batch, arguments, _input_counts(work, counted), done=ends)
     return batch
 
 
@@ -94,30 +107,30 @@ def compute_alone(work: Work, key: str) -> Batch:
     values = dict(zip(work.partitions.columns, work.partitions.values(key), strict=True))
     lacking = [column for column in values if column not in work.columns(result)]
     result = result.with_columns(pl.lit(values[column]).alias(column) for column in lacking)
-    batch, main = _batch(work, result)
+    batch, main = _batch(work, result, [key])
     batch.parts = _complete(work, batch, main.parts(work.run([main.query])[0]), [key])
     return batch
 
 
-def _batch(work: Work, result: pl.LazyFrame) -> tuple[Batch, Divided]:
+def _batch(work: Work, result: pl.LazyFrame, keys: Sequence[str]) -> tuple[Batch, Divided]:
     """A batch without its rows yet, and the query for them, under the contract."""
     columns, keys = work.columns(result), work.partitions.columns
     require_partition_columns(work.asset, columns)
     own = {name: dtype for name, dtype in columns.items() if name not in keys}
     schema = contract_for(work.asset, own, work.contract, may_change=work.may_change)
     ready = result.select(*conform(own, schema), *(pl.col(column).cast(pl.String) for column in keys))
-    batch = Batch(parts={}, schema=schema, order=_order(work.asset, schema))
-    return batch, divided(ready, work.partitions, is_final=not batch.order, spool=work.spool_if_large)
+    batch = Batch(parts={}, schema=schema, order=sort_order(work.asset, schema))
+    return batch, divided(ready, work.partitions, keys, is_final=not batch.order, spool=work.spool_if_large)
 
 
 def _complete(work: Work, batch: Batch, found: Mapping[str | None, Part], keys: Sequence[str]) -> dict[str, Part]:
     """The parts of the requested keys, and of no others."""
     require_keys(work.asset, list(found), keys)
-    empty = Part(rows=pl.DataFrame(schema={name: parse_type(kind) for name, kind in batch.schema}), row_count=0)
+    empty = no_rows(batch.schema)
     return {key: found.get(key, empty) for key in keys}
 
 
-def _order(asset: Asset, schema: Schema) -> tuple[str, ...]:
+def sort_order(asset: Asset, schema: Schema) -> tuple[str, ...]:
     """The columns to sort by: those asked for, then the others, so that the same rows give the same bytes."""
     if asset.sort_by is None:
         return ()
@@ -144,14 +157,19 @@ class _Probe(Struct, frozen=True):
     held: Held
 
 
+def _probes(work: Work, arguments: Mapping[str, pl.LazyFrame], batch: Batch, keys: Sequence[str]) -> list[_Probe]:
+    """Probes of these keys, each from the arguments cut to it: the engine shares their scans."""
+    return [_probe(work, work.frames.narrowed(arguments, key), batch, key) for key in keys]
+
+
 def _probe(work: Work, arguments: dict[str, pl.LazyFrame], batch: Batch, key: str) -> _Probe:
-    """A probe whose query filters the batch's own frames: the engine then shares their scans.
+    """A probe of one key, from arguments that hold its rows alone.
 
     Raises:
         NotSeparableError: alone, the partition has other columns.
     """
     values = dict(zip(work.partitions.columns, work.partitions.values(key), strict=True))
-    result = work.call(work.frames.narrowed(arguments, key))
+    result = work.call(arguments)
     columns = work.columns(result)
     if columns.keys() - values.keys() != dict(batch.schema).keys():
         raise NotSeparableError(key)
@@ -161,26 +179,39 @@ def _probe(work: Work, arguments: dict[str, pl.LazyFrame], batch: Batch, key: st
 
 
 def _compare(batch: Batch, probes: Sequence[_Probe], answers: Sequence[pl.DataFrame]) -> None:
+    """Nothing, if each probe gave what the batch has for its key."""
     for probe, answer in zip(probes, answers, strict=True):
         if differs(batch.parts[probe.key].frame(), probe.held.rows(answer), [name for name, _ in batch.schema]):
             raise NotSeparableError(probe.key)
 
 
+def _inputs(work: Work, arguments: Mapping[str, pl.LazyFrame]) -> list[pl.LazyFrame]:
+    """The queries for how many rows each key has going in."""
+    columns = work.partitions.columns
+    return [arguments[name].group_by(*columns).len() for name in work.frames.keyed()] if columns else []
+
+
+def _input_counts(work: Work, answers: Sequence[pl.DataFrame]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for frame in answers:
+        counts.update({work.partitions.key(values): count for *values, count in frame.iter_rows()})
+    return counts
+
+
 def _compare_another(
-    work: Work, batch: Batch, arguments: dict[str, pl.LazyFrame], inputs: Sequence[pl.DataFrame], done: Sequence[str]
+    work: Work, batch: Batch, arguments: dict[str, pl.LazyFrame], counts: Counter[str], done: Sequence[str]
 ) -> None:
     """Of the keys that came out empty, probe the one with the most input rows: others may have crowded it out.
 
     Where there is none, and the first and the last key have no input rows and so tell nothing, probe another one.
     """
-    counts: Counter[str] = Counter()
-    for frame in inputs:
-        counts.update({work.partitions.key(values): count for *values, count in frame.iter_rows()})
     peopled = [key for key in batch.parts if counts[key]]
     others = [key for key in peopled if not batch.parts[key].row_count and key not in done]
     if not others and not {*done} & {*peopled}:
         others = peopled
     if others:
-        probe = _probe(work, arguments, batch, max(others, key=lambda key: counts[key]))
-        _compare(batch, [probe], work.run([probe.held.query]))
+        key = max(others, key=lambda key: counts[key])
+        given = work.arguments([key]) if work.is_cheap_apart else arguments
+        probes = _probes(work, given, batch, [key])
+        _compare(batch, probes, work.run([probe.held.query for probe in probes]))
     batch.is_told = len(peopled) > 1 or not work.frames.keyed()

@@ -55,6 +55,11 @@ class Frames(Reader, eq=False, kw_only=True):
         """How much is read; of the rows that a function gives, what is known by now: once it was called."""
         return self.upstream_bytes + sum(now.size_bytes for now in self.sources.values())
 
+    @property
+    def unskippable_bytes(self) -> int:
+        """How much of that is read whatever is asked of it."""
+        return sum(now.size_bytes for now in self.sources.values() if now.source.format in ONE_PASS)
+
     def arguments(self, keys: Sequence[str]) -> dict[str, pl.LazyFrame]:
         """The function's arguments by name, for these keys."""
         return {name: self.argument(name, keys) for name in self.asset.reads}

@@ -72,7 +72,7 @@ class Intake(Struct, eq=False):
                 self._judge_one(question, name, query.collect(engine="streaming"))
         for now in self.frames.sources.values():
             if now.source.format == "parquet" and (required := _required(now.source)):
-                self._judge_parquet(now, required)
+                self._judge_skippable(now, required)
         return [query for _, _, query in self._asked]
 
     def _without_key(self, name: str, frame: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
@@ -119,35 +119,11 @@ class Intake(Struct, eq=False):
                     self.latest[str(self.frames.time_of(name))] = str(last)
                 self.notes += _no_key(self.frames, name, dimension, own)
 
-    def _judge_parquet(self, now: SourceNow, required: list[str]) -> None:
-        """Null counts from the files' footers; a scan only of columns of which those do not tell."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        counts, untold = dict.fromkeys(required, 0), {name for name in required if self._is_nested(now, name)}
-        for path in now.files:
-            try:
-                footer = pq.read_metadata(path)
-            except (OSError, pa.ArrowException):  # what reads the rows may be content with it, and else says why not
-                untold.update(required)
-                break
-            indices = {footer.schema.column(index).path: index for index in range(footer.num_columns)}
-            for group in (footer.row_group(number) for number in range(footer.num_row_groups)):
-                for name in [name for name in required if name not in untold]:
-                    statistics = group.column(indices[name]).statistics
-                    if statistics is None or not statistics.has_null_count:
-                        untold.add(name)
-                    else:
-                        counts[name] += statistics.null_count
-        if untold:
-            query = self.frames.whole(now.source.name).select(pl.col(sorted(untold)).null_count())
-            counts |= query.collect(engine="streaming").row(0, named=True)
-        if found := {name: count for name, count in counts.items() if count}:
-            raise _holds_nulls(now, found)
-
-    def _is_nested(self, now: SourceNow, name: str) -> bool:
-        """Whether a column has no null count of its own in a footer, only its leaves do."""
-        return (now.source.schema or {})[name].is_nested()
+    def _judge_skippable(self, now: SourceNow, required: list[str]) -> None:
+        """Null counts of Parquet files: Polars reads only the row groups whose statistics do not rule nulls out."""
+        nulls = self.frames.whole(now.source.name).filter(pl.any_horizontal(pl.col(required).is_null()))
+        answer = nulls.select(pl.col(required).null_count()).collect(engine="streaming")
+        self._judge_one("nulls", now.source.name, answer)
 
 
 def _value(answer: pl.DataFrame, column: str) -> Any:

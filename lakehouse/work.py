@@ -36,6 +36,11 @@ IN_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """Results of inputs up to this size are divided in memory; those of larger ones go through files."""
 
 
+SHARED_BYTES: Final = 2 * 1024**3
+"""Of inputs up to this size, what several queries share is scanned once, and held in memory for the others; of larger
+ones, each query scans for itself."""
+
+
 class Work(Struct, eq=False, kw_only=True):
     """Everything that computing one asset takes.
 
@@ -69,7 +74,7 @@ class Work(Struct, eq=False, kw_only=True):
     _laid_out: Tables | None = None
 
     def run(self, queries: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-        """The answers of queries that are run together: what they share is scanned once.
+        """The answers of queries that are run together: what they share is scanned once, unless it is very large.
 
         Along with them, the sources are asked whether they hold what they declare; once for each content.
 
@@ -96,8 +101,9 @@ class Work(Struct, eq=False, kw_only=True):
 
     def _run(self, queries: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         self.on_facts(unread_values(self.frames), {})
-        sources, on = self.frames.sources.values(), self._judged_on()
-        match self.verdicts.get("intake", on):
+        sources = self.frames.sources.values()
+        # A version that is still being told is that of new content: nothing was found out about it before.
+        match self.verdicts.get("intake", self._judged_on()) if all(now.is_told for now in sources) else None:
             case {"notes": list(notes), "latest": dict(latest)}:
                 self.on_facts(notes, latest)
                 return self._collect(queries)
@@ -110,7 +116,7 @@ class Work(Struct, eq=False, kw_only=True):
         intake.judge(answers[len(queries) :])
         # What was read while it changed is not the content that a version stands for.
         if all(now.version is not None and now.is_as_it_was for now in sources):
-            self.verdicts.keep("intake", on, {"notes": intake.notes, "latest": intake.latest})
+            self.verdicts.keep("intake", self._judged_on(), {"notes": intake.notes, "latest": intake.latest})
         self.on_facts(intake.notes, intake.latest)
         return answers[: len(queries)]
 
@@ -129,8 +135,11 @@ class Work(Struct, eq=False, kw_only=True):
         return digest_of({name: json.dumps(fact) for name, fact in facts.items()})
 
     def _collect(self, queries: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+        is_shared = self.frames.size_bytes <= SHARED_BYTES
         try:
-            return pl.collect_all(queries, engine="streaming")
+            return pl.collect_all(
+                queries, engine="streaming", optimizations=pl.QueryOptFlags(comm_subplan_elim=is_shared)
+            )
         except ENGINE_ERRORS as error:
             raise self.explain(error) from error
 
@@ -199,6 +208,16 @@ class Work(Struct, eq=False, kw_only=True):
         read = ((self.frames.upstream[name], keys) for name, keys in self.frames.read_keys().items())
         damaged = (first_damage(self.frames.root, fold, keys) for fold, keys in read)
         return next((found for found in damaged if found is not None), None)
+
+    @property
+    def is_cheap_apart(self) -> bool:
+        """Whether one key is better read by itself than along with all: what is large can be skipped through.
+
+        Queries that share a scan hold all of it in memory.
+        """
+        if self.asset.query is not None or self.frames.size_bytes <= self.in_memory_bytes:
+            return False
+        return self.frames.unskippable_bytes <= self.in_memory_bytes
 
     @property
     def spool_if_large(self) -> Callable[[], Path] | None:

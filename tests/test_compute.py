@@ -32,11 +32,13 @@ def days(count: int = 600) -> list[str]:
     return [f"{n},{n * 7919 % 1000},{date.fromordinal(736695 + n % 181)}" for n in range(count)]
 
 
-@pytest.fixture(params=[IN_MEMORY, IN_FILES], ids=["in memory", "in files"])
-def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+@pytest.fixture(params=["in memory", "in files", "in files, each query scanning for itself"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """A lake over 600 amounts of six months, whose results are divided in memory, or by way of files."""
     (tmp_path / "raw.csv").write_text("\n".join(["id,amount,t", *days()]) + "\n")
-    return declared(tmp_path, request.param)
+    if "itself" in request.param:
+        monkeypatch.setattr("lakehouse.work.SHARED_BYTES", 0)
+    return declared(tmp_path, IN_MEMORY if request.param == "in memory" else IN_FILES)
 
 
 def declared(folder: Path, in_memory_bytes: int | None = None) -> Lake:

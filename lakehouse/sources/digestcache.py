@@ -5,12 +5,14 @@ Knows when a fact may be trusted to hold still. Refuses to know what the files a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -23,6 +25,7 @@ _TRIES: Final = 3
 # A file system's clock ticks in steps; a file changed within the same tick as its digest would look unchanged.
 _SETTLED_NS: Final = 2 * 10**9
 _DIGEST: Final = "sha256"
+_LARGE_BYTES: Final = 8 * 1024 * 1024
 
 Stamp = tuple[int, int, int, int]
 
@@ -38,6 +41,10 @@ def newest(stamps: Iterable[Stamp]) -> datetime:
     return datetime.fromtimestamp(max(stamp[1] for stamp in stamps) / 10**9, UTC)
 
 
+def _is_settled(stamp: Stamp) -> bool:
+    return time.time_ns() - max(stamp[1], stamp[2]) > _SETTLED_NS
+
+
 class DigestCache(Struct):
     """Facts of files by path and stamp.
 
@@ -47,6 +54,7 @@ class DigestCache(Struct):
 
     known: dict[str, tuple[list[int], dict[str, Any]]] = field(default_factory=dict)
     is_changed: bool = False
+    _at_work: dict[str, Thread] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: bytes) -> DigestCache:
@@ -60,8 +68,34 @@ class DigestCache(Struct):
         """What is known, for a cache file."""
         return json.dumps(self.known).encode()
 
+    def is_known(self, path: Path | str, stamp: Stamp) -> bool:
+        """Whether the digest of a file with this stamp is known."""
+        kept = self.known.get(str(path))
+        return kept is not None and tuple(kept[0]) == stamp and _DIGEST in kept[1]
+
+    def begin(self, files: Mapping[Path, Stamp]) -> list[Path]:
+        """Have large files digested in the background, by the time that it is asked for; those that are not.
+
+        What may still be changing is none of them: it has to be digested before it is read, so that whoever reads it
+        reads what was digested, or something later, of which another look then tells.
+        """
+        large = [path for path, stamp in files.items() if stamp[0] >= _LARGE_BYTES and _is_settled(stamp)]
+        unknown = [path for path in large if not self.is_known(path, files[path])]
+        if unknown:
+            thread = Thread(target=self._digest_all, args=(unknown,), daemon=True)
+            self._at_work |= {str(path): thread for path in unknown}
+            thread.start()
+        return [path for path in files if path not in {*large}]
+
+    def _digest_all(self, files: Sequence[Path]) -> None:
+        with contextlib.suppress(OSError):  # whoever asks for the digest tries again, and is told
+            for path in files:
+                self.fact(path, _DIGEST, digest_file)
+
     def digest(self, path: Path | str) -> str | None:
         """SHA-256 of a file; None where it changes faster than it can be read."""
+        if (thread := self._at_work.pop(str(path), None)) is not None:
+            thread.join()
         found = self.fact(path, _DIGEST, digest_file)
         return None if found is None else str(found)
 
@@ -80,7 +114,7 @@ class DigestCache(Struct):
                 return kept[1][name]
             found = read(Path(path))
             if stamp_of(path) == stamp:
-                if time.time_ns() - max(stamp[1], stamp[2]) > _SETTLED_NS:
+                if _is_settled(stamp):
                     self._keep(text, stamp, name, found)
                 return found
         return None

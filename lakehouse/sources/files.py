@@ -22,7 +22,7 @@ from lakehouse.reasons import ago
 from lakehouse.sources.declared import Source
 from lakehouse.sources.digestcache import DigestCache, Stamp, newest, stamp_of
 from lakehouse.sources.now import Spool, combined
-from lakehouse.sources.scans import fault_in, scan_files
+from lakehouse.sources.scans import cannot, fault_in, scan_files
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +40,6 @@ class FilesNow(Struct, frozen=True, eq=False, kw_only=True):
         base: the folder against which its path resolves.
         files: what is read, sorted by name.
         stamps: size, times and inode of each file, as they were before its content was looked at.
-        facts: name and content digest of each file (name, size and time for ``track="stat"``).
         cache: what is known of files from before.
     """
 
@@ -48,8 +47,9 @@ class FilesNow(Struct, frozen=True, eq=False, kw_only=True):
     base: Path
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
-    facts: tuple[tuple[Any, ...], ...]
     cache: DigestCache
+    _digests: dict[Path, str | None] = field(default_factory=dict)
+    _facts: list[tuple[tuple[Any, ...], ...]] = field(default_factory=list)
     _ranges: list[Ranges] = field(default_factory=list)
 
     @classmethod
@@ -61,12 +61,52 @@ class FilesNow(Struct, frozen=True, eq=False, kw_only=True):
         """
         files = _files(source, base)
         stamps = tuple(map(stamp_of, files))
-        names = [os.path.relpath(path, base) for path in files]
-        if source.track == "stat":
-            facts: list[tuple[Any, ...]] = [(name, *stamp[:2]) for name, stamp in zip(names, stamps, strict=True)]
-        else:
-            facts = [(name, cache.digest(path)) for name, path in zip(names, files, strict=True)]
-        return cls(source=source, base=base, files=files, stamps=stamps, facts=tuple(facts), cache=cache)
+        if source.track != "stat":
+            for path, stamp in zip(files, stamps, strict=True):
+                if not cache.is_known(path, stamp):
+                    path.open("rb").close()  # one that cannot be read is said to be so at once
+        return cls(source=source, base=base, files=files, stamps=stamps, cache=cache)
+
+    @property
+    def facts(self) -> tuple[tuple[Any, ...], ...]:
+        """Name and content digest of each file (name, size and time for ``track="stat"``), told when it is asked for.
+
+        Raises:
+            SourceError: one can no longer be read.
+        """
+        if not self._facts:
+            is_stat = self.source.track == "stat"
+            found = zip(self.files, self.stamps, strict=True)
+            told = [stamp[:2] if is_stat else (self._digest(path),) for path, stamp in found]
+            names = [os.path.relpath(path, self.base) for path in self.files]
+            self._facts.append(tuple((name, *fact) for name, fact in zip(names, told, strict=True)))
+        return self._facts[0]
+
+    def _digest(self, path: Path) -> str | None:
+        if path not in self._digests:
+            try:
+                self._digests[path] = self.cache.digest(path)
+            except OSError as error:
+                raise SourceError(f"{self.source.path} {cannot(error)}", code="source-unreadable") from error
+        return self._digests[path]
+
+    def begin(self) -> None:
+        """Have the contents of its files digested, large ones while they are read.
+
+        Raises:
+            SourceError: one can no longer be read.
+        """
+        if self.source.track != "stat":
+            for path in self.cache.begin(dict(zip(self.files, self.stamps, strict=True))):
+                self._digest(path)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether its version is known by now."""
+        if self.source.track == "stat":
+            return True
+        stamps = zip(self.files, self.stamps, strict=True)
+        return all(path in self._digests or self.cache.is_known(path, stamp) for path, stamp in stamps)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -101,7 +141,7 @@ class FilesNow(Struct, frozen=True, eq=False, kw_only=True):
         """Whether its files have not been touched since."""
         try:
             return FilesNow.look(self.source, self.base, self.cache).fingerprint() == self.fingerprint()
-        except OSError:
+        except (OSError, SourceError):
             return False
 
     def only(self, keys: Iterable[str]) -> FilesNow:  # noqa: ARG002

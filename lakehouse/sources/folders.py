@@ -92,6 +92,15 @@ class FolderNow(Struct, frozen=True, eq=False, kw_only=True):
         """A digest over the versions of all keys that have files; None where one keeps changing."""
         return combined([(key, self.version_of(key)) for key in self.keys if self.found.of(key).names])
 
+    def begin(self) -> None:
+        """Look at it, as far as that was not done yet."""
+        self.fingerprint()
+
+    @property
+    def is_told(self) -> bool:
+        """True: it is told when it is looked at."""
+        return True
+
     @property
     def changed(self) -> datetime | None:
         """The newest modification time among the files, an instant in UTC; None without files."""

@@ -68,6 +68,15 @@ class FunctionNow(Struct, frozen=True, eq=False, kw_only=True):
         """None: where its rows come from is its own affair."""
         return ()
 
+    def begin(self) -> None:
+        """Look at it, as far as that was not done yet."""
+        self.fingerprint()
+
+    @property
+    def is_told(self) -> bool:
+        """True: it is told when it is looked at."""
+        return True
+
     @property
     def changed(self) -> datetime | None:
         """None: versions have no time."""

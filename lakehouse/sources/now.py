@@ -51,6 +51,17 @@ class SourceNow(Protocol):
         """A digest of all of it; None where it keeps changing, or nobody can tell."""
 
     @property
+    def is_told(self) -> bool:
+        """Whether its version is known by now, and need not be waited for."""
+
+    def begin(self) -> None:
+        """Take the times of what is to be read; its version may be told while that is read.
+
+        Raises:
+            SourceError, OSError: it cannot be read.
+        """
+
+    @property
     def changed(self) -> datetime | None:
         """The newest modification time among the files, an instant in UTC; None without files."""
 

@@ -1,4 +1,4 @@
-"""Rows divided by key: in memory or by way of files, they come out the same."""
+"""Rows divided by key: in memory, by way of files or of files of some keys each, they come out the same."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.errors import AuditError
+from lakehouse.division import divided
+from lakehouse.errors import AuditError, PartitionKeyError
 from lakehouse.layout import require_key_value
 from lakehouse.partitions import Categories, Monthly, Partitions, Unpartitioned
-from lakehouse.parts import Part, divided
+from lakehouse.parts import Part
 
 Spool = Callable[[], Path]
 REGIONS = Categories("region", ["eu", "us", "apac"])
@@ -45,14 +46,42 @@ HARD = [
 ]
 
 
-@pytest.fixture(params=["in memory", "in files", "in final files"])
-def parts(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., dict[str | None, Part]]:
+def expected(frame: pl.DataFrame, partitions: Partitions) -> list[str]:
+    """The keys that the frame has, and so many more that they are divided by buckets where that is how."""
+    rows = frame.select(partitions.columns).unique().drop_nulls().rows() if partitions.columns else []
+    sane = [values for values in rows if all(is_sane(value) for value in values)]
+    return [partitions.key(values) for values in sorted(sane)]
+
+
+def is_sane(value: str) -> bool:
+    try:
+        require_key_value("region", value)
+    except PartitionKeyError:
+        return False
+    return True
+
+
+@pytest.fixture(params=["in memory", "in files", "in final files", "in buckets", "in large buckets"])
+def parts(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str | None, Part]]:
     """Divides a frame by key, in one of the ways there are."""
+    if "buckets" in request.param:
+        monkeypatch.setattr("lakehouse.division._FILES", 3)
+        monkeypatch.setattr("lakehouse.division._BUCKETS", 2)
+    if request.param == "in large buckets":
+        monkeypatch.setattr("lakehouse.division._BUCKET_BYTES", 0)
     numbers = count()
     spool: Spool | None = None if request.param == "in memory" else lambda: tmp_path / f"{next(numbers)}"
 
     def divide(frame: pl.DataFrame, partitions: Partitions) -> dict[str | None, Part]:
-        found = divided(frame.lazy(), partitions, is_final=request.param == "in final files", spool=spool)
+        found = divided(
+            frame.lazy(),
+            partitions,
+            expected(frame, partitions),
+            is_final=request.param == "in final files",
+            spool=spool,
+        )
         return found.parts(found.query.collect())
 
     return divide
@@ -137,13 +166,13 @@ def test_whatever_text_keys_are_both_ways_agree(
     for number, value in enumerate(allowed):
         expected.setdefault(two.key(value), []).append((number,))
     for spool in (None, lambda: folder / "files"):
-        found = divided(given.lazy(), two, is_final=False, spool=spool)
+        found = divided(given.lazy(), two, [], is_final=False, spool=spool)
         assert rows(found.parts(found.query.collect())) == expected
 
 
 @pytest.mark.parametrize("value", ["", ".", "..", "x" * 300])
 def test_a_value_that_cannot_be_a_folder_is_refused_in_memory(value: str) -> None:
-    found = divided(frame([(value, "2018-01")], TWO.columns).lazy(), TWO, is_final=False, spool=None)
+    found = divided(frame([(value, "2018-01")], TWO.columns).lazy(), TWO, [], is_final=False, spool=None)
     with pytest.raises(AuditError) as caught:
         found.parts(found.query.collect())
     assert caught.value.code == "key-unsafe"
@@ -154,7 +183,7 @@ def test_the_same_rows_give_the_same_bytes_whichever_way_they_went(tmp_path: Pat
     given = frame([("us", "2018-02"), ("eu", "2018-01"), ("us", "2018-02")] * 50, TWO.columns).reverse()
     written: list[dict[str | None, bytes]] = []
     for name, spool in (("memory", None), ("files", lambda: tmp_path / "spool")):
-        found = divided(given.lazy(), TWO, is_final=False, spool=spool)
+        found = divided(given.lazy(), TWO, [], is_final=False, spool=spool)
         written.append({})
         for number, (key, part) in enumerate(sorted(found.parts(found.query.collect()).items(), key=str)):
             part.write(tmp_path / f"{name}{number}", ["n"])
