@@ -17,12 +17,14 @@ if TYPE_CHECKING:
         ComputeError,
         DefinitionError,
         LakeError,
+        MaterializeError,
         PartitionKeyError,
         RequestError,
         SourceError,
         StorageError,
     )
-    from lakehouse.lake import Lake, MaterializeError
+    from lakehouse.lake import Lake
+    from lakehouse.overwrite import write_partitions
     from lakehouse.partitions import (
         Categories,
         Daily,
@@ -86,13 +88,15 @@ __all__ = [
     "not_null",
     "row_count",
     "unique",
+    "write_partitions",
 ]
 
 _HOMES = {
     "lakehouse.checks.declared": ("Check", "CheckResult"),
     "lakehouse.checks.readymade": ("accepted_values", "between", "matches", "not_null", "row_count", "unique"),
     "lakehouse.past.history": ("KeyEvent",),
-    "lakehouse.lake": ("Lake", "MaterializeError"),
+    "lakehouse.lake": ("Lake",),
+    "lakehouse.overwrite": ("write_partitions",),
     "lakehouse.rules": ("All", "Keys", "Latest", "Periods"),
     "lakehouse.partitions": (
         *("Categories", "Dynamic", "Hourly", "Daily", "Weekly", "Monthly", "Quarterly", "Yearly"),

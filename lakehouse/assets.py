@@ -41,6 +41,7 @@ __all__ = [
     "Source",
     "Track",
     "View",
+    "as_order",
     "declare_asset",
     "declare_function_source",
     "declare_query",
@@ -258,21 +259,23 @@ def _with_options(asset: Asset, options: AssetOptions) -> Asset:
                 f"asset {name!r} reads {upstream!r} by {rule!r}, which is no rule ({where})",
                 help="a rule is Periods(-2, 0), All(), Latest() or Keys([...])",
             )
-    order: SortBy
-    if options.sort_by is None or options.sort_by == ALL_COLUMNS:
-        order = ALL_COLUMNS if options.sort_by else None
-    else:
-        order = (options.sort_by,) if isinstance(options.sort_by, str) else tuple(options.sort_by)
     return replace(
         asset,
         partitions=partitions,
         rules=dict(options.upstream or {}),
         time=options.time,
-        sort_by=order,
+        sort_by=as_order(options.sort_by),
         schema=dict(options.schema) if options.schema else None,
         version=options.version,
         checks=require_list(f"asset {name!r}", options.checks, where),
     )
+
+
+def as_order(sort_by: str | Sequence[str] | None) -> SortBy:
+    """What a person wrote as ``sort_by``, in the form in which an asset has it."""
+    if sort_by is None or sort_by == ALL_COLUMNS:
+        return ALL_COLUMNS if sort_by else None
+    return (sort_by,) if isinstance(sort_by, str) else tuple(sort_by)
 
 
 def _reads(function: Callable[..., Any], where: CallSite) -> tuple[tuple[str, ...], bool]:

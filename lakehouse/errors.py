@@ -7,7 +7,10 @@ Knows nothing of where errors come from, nor how they are coloured.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from lakehouse.records import Materialization
 
 __all__ = [
     "AssetUnknownError",
@@ -16,6 +19,7 @@ __all__ = [
     "DamageError",
     "DefinitionError",
     "LakeError",
+    "MaterializeError",
     "PartitionKeyError",
     "RequestError",
     "SourceError",
@@ -135,3 +139,18 @@ class DamageError(ComputeError, StorageError):
 
     exit_code = 4
     default_code = "version-damaged"
+
+
+class MaterializeError(LakeError):
+    """Partitions failed; the others are published.
+
+    Attributes:
+        results: one for each partition, the published ones too.
+    """
+
+    exit_code = 1
+    default_code = "partitions-failed"
+
+    def __init__(self, message: str, *, results: Sequence[Materialization] = (), details: Sequence[str] = ()) -> None:
+        super().__init__(message, details=details)
+        self.results = list(results)

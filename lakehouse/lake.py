@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from lakehouse.caring import Caring
-from lakehouse.errors import LakeError
+from lakehouse.errors import MaterializeError
 from lakehouse.garbage import collected_later
 from lakehouse.plan import Filter, Plan
 from lakehouse.records import Materialization
@@ -19,22 +19,7 @@ from lakehouse.survey import Survey
 if TYPE_CHECKING:
     from lakehouse.outcome import Event, Outcome
 
-__all__ = ["Lake", "MaterializeError"]
-
-
-class MaterializeError(LakeError):
-    """Partitions failed; the others are published.
-
-    Attributes:
-        results: one for each partition, the published ones too.
-    """
-
-    exit_code = 1
-    default_code = "partitions-failed"
-
-    def __init__(self, message: str, *, results: Sequence[Materialization] = (), details: Sequence[str] = ()) -> None:
-        super().__init__(message, details=details)
-        self.results = list(results)
+__all__ = ["Lake"]
 
 
 class Lake(Caring):

@@ -6,16 +6,15 @@ Knows how a call becomes a survey. Refuses to make, change or remove anything.
 from __future__ import annotations
 
 import os
-import re
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from lakehouse.assets import Asset
+from lakehouse.author import author
 from lakehouse.callsite import caller
 from lakehouse.declaring import Declaring
 from lakehouse.disk import Disk
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Looking"]
 
-_DURATION: Final = re.compile(r"(\d+)\s*([smhd])", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
 
 class Looking(Declaring):
     """The part of a `Lake` that looks."""
@@ -51,19 +47,8 @@ class Looking(Declaring):
         self._clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._on_call: Callable[[str, Path], None] = lambda *_: None
         self._in_memory_bytes: int | None = None
-        if keep_versions < 0:
-            raise DefinitionError(f"keep_versions={keep_versions!r} is negative ({self._where})")
-        self._retention = Retention(keep_versions, self._duration(grace))
+        self._retention = Retention.declared(keep_versions, grace, self._where)
         self.command = ""
-
-    def _duration(self, text: str | timedelta) -> timedelta:
-        if isinstance(text, timedelta):
-            return text
-        if not (match := _DURATION.fullmatch(text)):
-            raise DefinitionError(
-                f"grace={text!r} is not a duration ({self._where})", help="write it as 30m, 24h or 7d"
-            )
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
     def __repr__(self) -> str:
         return f"Lake({self._given_root!r})"
@@ -224,7 +209,7 @@ class Looking(Declaring):
 
     def _by(self) -> dict[str, str]:
         """Who is at work, for the log."""
-        return {"user": _user(), "host": os.uname().nodename, "command": self.command or Path(sys.argv[0]).name}
+        return author(self.command)
 
 
 class _Measures:
@@ -239,15 +224,3 @@ class _Measures:
         from lakehouse.measure import values
 
         return values(survey, asset, column)
-
-
-def _user() -> str:
-    """What getpass would say; to import that is to load what drives terminals, which takes a millisecond."""
-    if told := next(filter(None, map(os.environ.get, ("LOGNAME", "USER", "LNAME", "USERNAME"))), None):
-        return told
-    import pwd  # only where the environment does not tell
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run under a number that has no name
-        return str(os.getuid())

@@ -277,10 +277,11 @@ class Publisher(Struct, eq=False, kw_only=True):
         return record.with_(dropped=(*dropped, *(version for version in spoilt if version not in dropped)))
 
     def _is_lost(self, record: Materialization, shared: Provenance) -> bool:
-        """Whether the key was changed or frozen by others, or the contract was, since the record was planned."""
+        """Whether the key was changed or frozen since it was planned, or the contract was, or what keys mean."""
         state = self.fold.key(record.key)
         is_other = state.commit != record.base or (state.is_frozen and not self.is_forced)
-        return is_other or self.fold.schema not in (self.contract, shared.schema)
+        is_other = is_other or self.fold.schema not in (self.contract, shared.schema)
+        return is_other or dict(self.fold.partitions) not in ({}, dict(shared.partitions))
 
     def _lose(self, record: Materialization, published: Published) -> None:
         """A key that moved: settled where the winner did the same work, to be planned again otherwise."""

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final, Self
 
 from msgspec import Struct
 
 from lakehouse import layout
+from lakehouse.callsite import CallSite
 from lakehouse.disk import Disk
+from lakehouse.errors import DefinitionError
 from lakehouse.fold import Superseded
 from lakehouse.log import Log
 from lakehouse.records import Version
 
 __all__ = ["Retention", "forget_versions"]
+
+_DURATION: Final = re.compile(r"(\d+)\s*([smhd])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Retention(Struct, frozen=True):
@@ -31,6 +38,21 @@ class Retention(Struct, frozen=True):
 
     keep: int = 1
     grace: timedelta = timedelta(hours=24)
+
+    @classmethod
+    def declared(cls, keep: int, grace: str | timedelta, where: CallSite) -> Self:
+        """What a person wrote: ``keep_versions=1, grace="24h"``.
+
+        Raises:
+            DefinitionError: one of them is not what it should be; it names the line.
+        """
+        if keep < 0:
+            raise DefinitionError(f"keep_versions={keep!r} is negative ({where})")
+        if isinstance(grace, timedelta):
+            return cls(keep, grace)
+        if not (match := _DURATION.fullmatch(grace)):
+            raise DefinitionError(f"grace={grace!r} is not a duration ({where})", help="write it as 30m, 24h or 7d")
+        return cls(keep, timedelta(**{_UNITS[match[2]]: int(match[1])}))
 
     def expired(self, superseded: Sequence[Superseded], now: datetime) -> tuple[Version, ...]:
         """The versions to let go; ``superseded`` is oldest first."""

@@ -152,8 +152,8 @@ class _Verification(_Hashed, Struct, eq=False):
                     kind="undeclared",
                     path=name,
                     asset=name,
-                    message="is no longer declared; its data was verified all the same",
-                    help=f"declare it again, or delete it: lake wipe {name} all",
+                    message="is not declared; its data was verified all the same",
+                    help=f"declare it, go on with write_partitions, or delete it: lake wipe {name} all",
                 )
             )
         return notes
