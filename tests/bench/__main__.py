@@ -1,6 +1,6 @@
 """What safety costs: the lake beside bare scripts and other writers, whole processes, taking turns.
 
-``python tests/bench --cases a,b --data /tmp/orders --json results.json``
+``python tests/bench --cases a,b --data orders --json results.json``
 
 Nothing is asserted: machines differ, and a ratio is read. What is compared is first held to be the same rows.
 """
